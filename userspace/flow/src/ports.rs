@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exec::ProcessId;
 use crate::job::{Job, JobId};
-use crate::kernel::{Actor, JobTag, Origin, Transport};
+use crate::kernel::{Actor, Origin, Transport};
 use crate::lineage::Lineage;
 use crate::session::{ApprovalId, Event, EventKind, OperationRecord, SessionId};
 use crate::summary::SessionSummary;
@@ -26,12 +26,6 @@ pub trait Origins: Send + Sync {
 pub trait Lineages: Send + Sync {
     /// The chain that ends in `ordinal` of `process`, events that wait in the kernel taken in.
     fn lineage(&self, process: ProcessId, ordinal: u32) -> Option<Lineage>;
-}
-
-/// The jobs that run. Implemented by the daemon.
-pub trait Jobs: Send + Sync {
-    /// The job behind a tag.
-    fn job(&self, tag: JobTag) -> Option<Job>;
 }
 
 /// The session log could not be written or read.
@@ -52,8 +46,8 @@ pub trait Recorder: Send + Sync {
     fn session(&self) -> Result<Box<dyn SessionLog>, RecordError>;
 }
 
-/// A future of this thread.
-pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+/// Ends when what was appended before is on disk.
+pub type Synced = Pin<Box<dyn Future<Output = Result<(), RecordError>> + Send>>;
 
 /// The log of one session. Events get their number and time from it.
 pub trait SessionLog: Send {
@@ -67,8 +61,9 @@ pub trait SessionLog: Send {
     /// When they could not be written; then none of them counts and the session must end.
     fn append(&mut self, events: Vec<EventKind>) -> Result<u64, RecordError>;
 
-    /// Waits until everything appended so far is on disk.
-    fn synced(&mut self) -> LocalFuture<'_, Result<(), RecordError>>;
+    /// Waits until everything appended so far is on disk. It does not borrow the log:
+    /// events may be appended while it waits.
+    fn synced(&self) -> Synced;
 }
 
 /// What of the sessions is asked for. All that is set must hold.
