@@ -1,0 +1,1 @@
+//! Which protocol a flow speaks, by the first bytes of its client.
