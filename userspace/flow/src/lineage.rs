@@ -116,6 +116,12 @@ impl LineageTable {
         self.processes.is_empty()
     }
 
+    /// Whether a process with this pid is a member and has not exited, as far as is known.
+    #[must_use]
+    pub fn lives(&self, tgid: u32) -> bool {
+        self.processes.iter().any(|(id, process)| id.tgid == tgid && process.exited.is_none())
+    }
+
     /// Takes one event in. Refusals say nothing about lineage and are passed over.
     pub fn apply(&mut self, event: &KernelEvent) {
         match event {

@@ -170,6 +170,11 @@ pub trait ApprovalDesk: Send + Sync {
     /// What waits, oldest first.
     fn held(&self) -> Vec<Held>;
 
+    /// All groups of a person: of the group database, and of the daemon's configuration.
+    fn groups_of(&self, person: &Person) -> Vec<String> {
+        person.groups.clone()
+    }
+
     /// Takes an answer; gives how many more people it takes (0: it goes on, or is refused).
     ///
     /// # Errors
