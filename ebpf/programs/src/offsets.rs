@@ -1,0 +1,74 @@
+//! Where members of kernel structs are: resolved from the running kernel's BTF by the loader,
+//! because Rust has no CO-RE relocations. Each is a byte offset.
+
+use aya_ebpf::Global;
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+use core::ffi::c_void;
+use core::ptr::from_mut;
+
+macro_rules! offsets {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        $($(#[$doc])* #[unsafe(no_mangle)] pub static $name: Global<u64> = Global::new(0);)*
+    };
+}
+
+offsets! {
+    /// `task_struct.group_leader`
+    TASK_GROUP_LEADER;
+    /// `task_struct.start_boottime`
+    TASK_START_BOOTTIME;
+    /// `task_struct.tgid`
+    TASK_TGID;
+    /// `task_struct.exit_code`
+    TASK_EXIT_CODE;
+    /// `task_struct.signal`
+    TASK_SIGNAL;
+    /// `task_struct.mm`
+    TASK_MM;
+    /// `task_struct.fs`
+    TASK_FS;
+    /// `signal_struct.live`
+    SIGNAL_LIVE;
+    /// `mm_struct.arg_start`
+    MM_ARG_START;
+    /// `mm_struct.arg_end`
+    MM_ARG_END;
+    /// `linux_binprm.filename`
+    BPRM_FILENAME;
+    /// `linux_binprm.argc`
+    BPRM_ARGC;
+    /// `fs_struct.pwd`
+    FS_PWD;
+    /// `path.mnt`
+    PATH_MNT;
+    /// `path.dentry`
+    PATH_DENTRY;
+    /// `dentry.d_parent`
+    DENTRY_PARENT;
+    /// `dentry.d_name`
+    DENTRY_NAME;
+    /// `qstr.name`
+    QSTR_NAME;
+    /// `vfsmount.mnt_root`
+    VFSMOUNT_ROOT;
+    /// `mount.mnt`
+    MOUNT_MNT;
+    /// `mount.mnt_parent`
+    MOUNT_PARENT;
+    /// `mount.mnt_mountpoint`
+    MOUNT_MOUNTPOINT;
+    /// Not an offset: the number of this loading, compared with `State::generation`.
+    GENERATION;
+}
+
+/// Reads a member of a kernel struct; zero where it cannot be read, without a branch, which would
+/// double the paths that the verifier walks.
+#[inline(always)]
+pub fn peek<T: Copy + Default>(base: u64, offset: &Global<u64>) -> T {
+    let mut value = T::default();
+    let from = base.wrapping_add(offset.load()) as *const c_void;
+    // SAFETY: the helper copes with any address, and writes exactly the size of the value (zeroes
+    // when it fails).
+    unsafe { bpf_probe_read_kernel(from_mut(&mut value).cast(), size_of::<T>() as u32, from) };
+    value
+}

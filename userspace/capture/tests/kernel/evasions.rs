@@ -1,0 +1,5 @@
+//! soon
+
+pub(crate) fn act(words: &[&str]) {
+    panic!("no such act: {words:?}");
+}

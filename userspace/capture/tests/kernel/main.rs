@@ -1,0 +1,19 @@
+//! The kernel side on the running kernel: what a member does is turned, refused or told; what
+//! anybody else does is left alone. Needs root; says `skipped` otherwise.
+//!
+//! Members are this same binary, run again in the job's cgroup (`member`): no foreign program, and
+//! system calls as a job makes them.
+
+mod datagrams;
+mod evasions;
+mod harness;
+mod lineage;
+mod member;
+mod outlives;
+mod redirect;
+
+/// What a member does: a no-op in the tests' own process.
+#[test]
+fn member() {
+    member::act();
+}
