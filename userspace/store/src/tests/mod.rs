@@ -1,0 +1,4 @@
+//! The log as its users meet it.
+
+mod sample;
+mod sessions;
