@@ -25,9 +25,12 @@ const GRACE: Duration = Duration::from_secs(120);
 const SECONDS_FOR_ONE: u32 = 10;
 /// A target that needs more memory is a finding.
 const MEGABYTES: u32 = 2048;
-/// cargo-fuzz's default sanitizer needs unstable options of rustc. This lets the pinned stable
-/// toolchain take them, so that no second one is needed.
+/// Coverage needs unstable options of rustc. This lets the pinned stable toolchain take them, so
+/// that no second one is needed.
 const UNSTABLE_OPTIONS: (&str, &str) = ("RUSTC_BOOTSTRAP", "1");
+/// No input is longer: what is found in a long one is found in a short one sooner.
+const LONGEST_INPUT: u32 = 4096;
+const NO_SANITIZER: &str = "none";
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";
 
 /// What to fuzz, and for how long.
@@ -38,6 +41,10 @@ pub(crate) struct Options {
     /// For each target.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Built in. What is fuzzed has no `unsafe`, and without a sanitizer twice as many inputs run
+    /// in the same time; `address` watches the C code below it.
+    #[arg(long, default_value = NO_SANITIZER, value_parser = [NO_SANITIZER, "address"])]
+    sanitizer: String,
     /// Put inputs that reach new code into the corpus of the repository.
     #[arg(long)]
     keep: bool,
@@ -61,7 +68,7 @@ pub(crate) fn run(repo: &Repo, options: &Options) -> Result<()> {
             known.join(", ")
         ),
     };
-    build(repo, &chosen)?;
+    build(repo, &chosen, &options.sanitizer)?;
     let mut found = 0;
     for result in run_targets(repo, &chosen, options.seconds) {
         if let Err(error) = result {
@@ -83,7 +90,7 @@ pub(crate) fn run(repo: &Repo, options: &Options) -> Result<()> {
 /// Every target for as long; one result each.
 pub(crate) fn all_targets(repo: &Repo, seconds: u64) -> Result<Vec<Result<Fuzzed>>> {
     let targets = targets(repo)?;
-    build(repo, &targets)?;
+    build(repo, &targets, NO_SANITIZER)?;
     Ok(run_targets(repo, &targets, seconds))
 }
 
@@ -111,7 +118,7 @@ pub(crate) fn targets(repo: &Repo) -> Result<Vec<String>> {
     Ok(manifest.bin.into_iter().map(|bin| bin.name).collect())
 }
 
-fn build(repo: &Repo, targets: &[String]) -> Result<()> {
+fn build(repo: &Repo, targets: &[String], sanitizer: &str) -> Result<()> {
     // The fuzz workspace has no lock file of its own: what is fuzzed is what is shipped.
     let lock = repo.path("Cargo.lock");
     fs::copy(&lock, repo.path("tests/fuzz/Cargo.lock")).context("copying Cargo.lock")?;
@@ -120,7 +127,15 @@ fn build(repo: &Repo, targets: &[String]) -> Result<()> {
         _ => None,
     };
     Run::new(repo.tools().join("bin/cargo-fuzz"), repo.root())
-        .args(["fuzz", "build", "--fuzz-dir", "tests/fuzz", "--target-dir"])
+        .args([
+            "fuzz",
+            "build",
+            "--fuzz-dir",
+            "tests/fuzz",
+            "--sanitizer",
+            sanitizer,
+            "--target-dir",
+        ])
         .args([build_dir(repo)])
         .args(one)
         .env(UNSTABLE_OPTIONS.0, UNSTABLE_OPTIONS.1)
@@ -190,7 +205,10 @@ fn run_target(repo: &Repo, target: &str, seconds: u64) -> Result<Fuzzed> {
             format!("-max_total_time={seconds}"),
             format!("-timeout={SECONDS_FOR_ONE}"),
         ])
-        .args([format!("-rss_limit_mb={MEGABYTES}")])
+        .args([
+            format!("-rss_limit_mb={MEGABYTES}"),
+            format!("-max_len={LONGEST_INPUT}"),
+        ])
         .args([format!("-artifact_prefix={}/", artifacts.display())])
         .args(["-print_final_stats=0", "-verbosity=1"])
         .limit(Duration::from_secs(seconds) + GRACE)

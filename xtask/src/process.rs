@@ -174,24 +174,18 @@ impl Run {
     /// The command with what it is wrapped in: setpriv so that it ends when we do, sudo where
     /// it needs root and we are not, timeout where it has a limit.
     fn words(&self) -> Result<Vec<OsString>> {
+        let sudo = self.as_root && !is_root()?;
+        if sudo && !on_path("sudo") {
+            bail!(
+                "`{}` needs root, and there is no sudo: run this as root",
+                self.shown()
+            );
+        }
         let mut words: Vec<OsString> = ["setpriv", "--pdeathsig", "TERM"]
             .map(OsString::from)
             .into();
-        if self.as_root && !is_root()? {
-            if !on_path("sudo") {
-                bail!(
-                    "`{}` needs root, and there is no sudo: run this as root",
-                    self.shown()
-                );
-            }
-            // sudo drops the environment, so that what we set is handed over by name.
-            words.extend(["sudo", "env"].map(OsString::from));
-            for (name, value) in &self.env {
-                let mut pair = name.clone();
-                pair.push("=");
-                pair.push(value);
-                words.push(pair);
-            }
+        if sudo {
+            words.extend(self.through_sudo());
         }
         if let Some(limit) = self.limit {
             words.extend(["timeout", "--kill-after=10"].map(OsString::from));
@@ -199,6 +193,21 @@ impl Run {
         }
         words.extend(self.argv.iter().cloned());
         Ok(words)
+    }
+
+    /// sudo drops the environment, so that what we set is handed over by name.
+    fn through_sudo(&self) -> Vec<OsString> {
+        let pairs = self.env.iter().map(|(name, value)| {
+            let mut pair = name.clone();
+            pair.push("=");
+            pair.push(value);
+            pair
+        });
+        ["sudo", "env"]
+            .map(OsString::from)
+            .into_iter()
+            .chain(pairs)
+            .collect()
     }
 }
 
@@ -288,6 +297,27 @@ mod tests {
             .stream()
             .unwrap_err();
         assert!(format!("{error:#}").contains("no-such-program-here"));
+    }
+
+    #[test]
+    fn sudo_is_handed_the_environment_by_name() {
+        let run = shell("true")
+            .env("SLUICE_BIN", "/x/sluice")
+            .env("CI", "true");
+        assert_eq!(
+            run.through_sudo(),
+            ["sudo", "env", "SLUICE_BIN=/x/sluice", "CI=true"]
+        );
+    }
+
+    #[test]
+    fn a_limit_and_the_end_of_the_parent_are_wrapped_around() {
+        let words = shell("true")
+            .limit(Duration::from_secs(90))
+            .words()
+            .unwrap();
+        let want = "setpriv --pdeathsig TERM timeout --kill-after=10 90 sh -c true";
+        assert_eq!(words, want.split(' ').collect::<Vec<_>>());
     }
 
     #[test]

@@ -113,7 +113,7 @@ mod tests {
             let line = format!("token = \"{}{}\"", shape.prefix, "A1b2".repeat(11));
             assert_eq!(secret(&line), Some(shape.name));
         }
-        let key = format!("{}RSA {}", KEY_HEAD, KEY_HEAD_END);
+        let key = format!("{KEY_HEAD}RSA {KEY_HEAD_END}");
         assert_eq!(secret(&key), Some("private key"));
     }
 
