@@ -1,0 +1,161 @@
+//! Who opened a flow: the `who` block against a lineage.
+
+use std::sync::Arc;
+
+use sluice_flow::{Exec, Lineage};
+
+use crate::glob::Glob;
+use crate::truth::{AllOf, Truth};
+
+/// A user by number or by a name that may be unknown on this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum User {
+    Uid(u32),
+    /// A name that nothing is known of here: whether it matches cannot be told.
+    Unresolved(String),
+}
+
+/// Keys of one program image.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Image {
+    pub(crate) exe: Vec<Glob>,
+    /// Digests are not in a lineage of this version: unknown wherever one is asked for.
+    pub(crate) exe_sha256: bool,
+    pub(crate) argv: Vec<Glob>,
+    pub(crate) user: Vec<User>,
+    pub(crate) cwd: Vec<Glob>,
+}
+
+impl Image {
+    fn keys(&self, exec: &Exec, all: &mut AllOf<'_>) {
+        if !self.exe.is_empty() {
+            all.key("exe", || any(&self.exe, &exec.exe).into());
+        }
+        if self.exe_sha256 {
+            all.key("exe_sha256", || Truth::Unknown);
+        }
+        if !self.argv.is_empty() {
+            all.key("argv", || argv(&self.argv, exec));
+        }
+        if !self.user.is_empty() {
+            all.key("user", || user(&self.user, exec.uid));
+        }
+        if !self.cwd.is_empty() {
+            all.key("cwd", || any(&self.cwd, &exec.cwd).into());
+        }
+    }
+
+    fn truth(&self, exec: &Exec) -> Truth {
+        let mut all = AllOf::quick();
+        self.keys(exec, &mut all);
+        all.truth()
+    }
+}
+
+/// The step: by globs of its program, or by its keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    Exe(Vec<Glob>),
+    Image(Image),
+}
+
+/// The `who` block.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Who {
+    pub(crate) image: Image,
+    pub(crate) step: Option<Step>,
+    pub(crate) parent: Option<Image>,
+    pub(crate) ancestor: Option<Image>,
+    pub(crate) via: Vec<Glob>,
+    /// Images of containers are not known in this version.
+    pub(crate) container: bool,
+    pub(crate) incomplete_will_do: bool,
+}
+
+impl Who {
+    pub(crate) fn truth(&self, lineage: &Lineage) -> Truth {
+        let mut all = AllOf::quick();
+        self.keys(lineage, &mut all);
+        all.truth()
+    }
+
+    /// All keys against a lineage. A lineage with a gap is unknown unless `lineage: any` says
+    /// that it will do; what stands above a gap is unknown even then.
+    pub(crate) fn keys(&self, lineage: &Lineage, all: &mut AllOf<'_>) {
+        if !self.incomplete_will_do && !(lineage.complete && !lineage.execs.is_empty()) {
+            all.key("lineage", || Truth::Unknown);
+        }
+        match lineage.execs.split_last() {
+            Some((leaf, above)) => self.keys_of(lineage, leaf, above, all),
+            None if *self == Self { incomplete_will_do: true, ..Self::default() } => {}
+            None => all.key("exe", || Truth::Unknown),
+        }
+    }
+
+    fn keys_of(&self, lineage: &Lineage, leaf: &Exec, above: &[Arc<Exec>], all: &mut AllOf<'_>) {
+        // Where nothing was found, it may have been in the gap.
+        let none = if lineage.complete { Truth::False } else { Truth::Unknown };
+        self.image.keys(leaf, all);
+        if self.container {
+            all.key("container.image", || Truth::Unknown);
+        }
+        if let Some(step) = &self.step {
+            // The first link below a gap may not be the step.
+            all.key("step", || match lineage.step() {
+                Some(exec) if lineage.complete => step_truth(step, exec),
+                Some(_) | None => none,
+            });
+        }
+        if let Some(parent) = &self.parent {
+            all.key("parent", || above.last().map_or(none, |exec| parent.truth(exec)));
+        }
+        if let Some(ancestor) = &self.ancestor {
+            all.key("ancestor", || {
+                Truth::any(above.iter().map(|exec| ancestor.truth(exec))).or(none)
+            });
+        }
+        if !self.via.is_empty() {
+            all.key("via", || via(&self.via, above).or(none));
+        }
+    }
+}
+
+fn step_truth(step: &Step, exec: &Exec) -> Truth {
+    match step {
+        Step::Exe(globs) => any(globs, &exec.exe).into(),
+        Step::Image(image) => image.truth(exec),
+    }
+}
+
+fn any(globs: &[Glob], text: &str) -> bool {
+    globs.iter().any(|glob| glob.matches(text))
+}
+
+/// Globs that arguments match in this order, others between them. Where arguments are
+/// missing, what was not found may be among them.
+fn argv(globs: &[Glob], exec: &Exec) -> Truth {
+    let mut rest = exec.argv.iter();
+    let found = globs.iter().all(|glob| rest.any(|argument| glob.matches(argument)));
+    match (found, exec.argv_state.is_whole()) {
+        (true, _) => Truth::True,
+        (false, true) => Truth::False,
+        (false, false) => Truth::Unknown,
+    }
+}
+
+/// Programs above the process that match in this order, from the root, others between them.
+fn via(globs: &[Glob], above: &[Arc<Exec>]) -> Truth {
+    let mut rest = above.iter();
+    globs.iter().all(|glob| rest.any(|exec| glob.matches(&exec.exe))).into()
+}
+
+fn user(users: &[User], uid: u32) -> Truth {
+    Truth::any(users.iter().map(|user| match user {
+        User::Uid(wanted) => (*wanted == uid).into(),
+        User::Unresolved(_) => Truth::Unknown,
+    }))
+}
+
+#[cfg(test)]
+#[path = "who_tests.rs"]
+mod tests;
