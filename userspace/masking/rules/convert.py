@@ -59,7 +59,8 @@ def one_group(expression):
 
 
 def convert(rule):
-    text, ignore_case = rule["regex"], False
+    # A dot that means a dot.
+    text, ignore_case = rule["regex"].replace("xoxe.xox", r"xoxe\.xox"), False
     end = "any"
     if text.endswith(CLOSE):
         text, end = text[: -len(CLOSE)], "delimiter"

@@ -98,7 +98,7 @@ impl Finder {
     /// Before this position no further hit begins: the view's bytes up to here are final.
     pub(crate) fn settled(&self, view: &View<'_>, frontier: &Frontier) -> usize {
         let length = view.bytes.len();
-        if view.complete {
+        if view.complete || self.is_empty() {
             return length;
         }
         let mut decided = length;

@@ -11,6 +11,8 @@
 //! window of the stream around its anchor, never of the chunk, and a byte is passed on only once
 //! every anchor that could still cover it is decided ([`stream`]).
 
+mod column;
+mod compile;
 mod detect;
 mod error;
 mod find;

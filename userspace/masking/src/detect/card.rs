@@ -97,14 +97,14 @@ fn issuer(digits: &[u8]) -> bool {
         .take(4)
         .fold(0_u32, |number, digit| number * 10 + u32::from(*digit));
     match (first, digits.len()) {
-        (4000..=4999, 13 | 16 | 18 | 19) => true, // Visa
-        (5100..=5599 | 2221..=2720, 16) => true,  // Mastercard
-        (3400..=3499 | 3700..=3799, 15) => true,  // American Express
+        (4000..=4999, 13 | 16 | 19) => true,     // Visa
+        (5100..=5599 | 2221..=2720, 16) => true, // Mastercard
+        (3400..=3499 | 3700..=3799, 15) => true, // American Express
         (3000..=3059 | 3095 | 3600..=3699 | 3800..=3999, 14..=19) => true, // Diners Club
-        (3528..=3589, 16..=19) => true,           // JCB
+        (3528..=3589, 16..=19) => true,          // JCB
         (6011 | 6440..=6599 | 6200..=6299 | 8100..=8199, 16..=19) => true, // Discover, UnionPay
         (5018 | 5020 | 5038 | 5600..=5899 | 6304 | 6759 | 6761..=6763, 13..=19) => true, // Maestro
-        (2200..=2204, 16..=19) => true,           // Mir
+        (2200..=2204, 16..=19) => true,          // Mir
         _ => false,
     }
 }

@@ -6,6 +6,8 @@ use super::{Probe, View};
 pub(crate) const MAX_LOCAL: usize = 64;
 /// Domain (RFC 5321 section 4.5.3.1.2).
 pub(crate) const MAX_DOMAIN: usize = 255;
+/// An even number of backslashes before an address escape one another.
+const MAX_BACKSLASHES: usize = 16;
 
 /// Looks at the `@` that stands at `at`.
 pub(crate) fn probe(view: &View<'_>, at: usize) -> Probe {
@@ -37,11 +39,7 @@ fn local_start(view: &View<'_>, at: usize) -> usize {
         .take_while(|byte| is_local(**byte))
         .count();
     let mut start = at - length;
-    if view.before(start) == Some(b'\\') {
-        // What follows a backslash belongs to the escape: `\n`, `\u003c`.
-        let escape = if view.byte(start) == Some(b'u') { 5 } else { 1 };
-        start = (start + escape).min(at);
-    }
+    start += escaped(view, start, at);
     // Never begin within a character, and a dot is no first character.
     let skipped = view.bytes.get(start..at).unwrap_or_default();
     start
@@ -49,6 +47,25 @@ fn local_start(view: &View<'_>, at: usize) -> usize {
             .iter()
             .take_while(|byte| **byte & 0xC0 == 0x80 || **byte == b'.')
             .count()
+}
+
+/// How many bytes from `start` on belong to an escape that begins before it: `\n`, `\u003c`.
+fn escaped(view: &View<'_>, start: usize, at: usize) -> usize {
+    let earliest = start.saturating_sub(MAX_BACKSLASHES);
+    let before = view.bytes.get(earliest..start).unwrap_or_default();
+    let backslashes = before
+        .iter()
+        .rev()
+        .take_while(|byte| **byte == b'\\')
+        .count();
+    if backslashes % 2 == 0 {
+        return 0;
+    }
+    match view.bytes.get(start..at).unwrap_or_default() {
+        [b'n' | b'r' | b't' | b'b' | b'f', ..] => 1,
+        [b'u', a, b, c, d, ..] if [a, b, c, d].iter().all(|digit| digit.is_ascii_hexdigit()) => 5,
+        _ => 0,
+    }
 }
 
 fn is_local(byte: u8) -> bool {
