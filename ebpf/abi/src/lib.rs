@@ -14,7 +14,7 @@ mod socket;
 mod state;
 
 pub use event::{
-    ADOPTED, AdoptedEvent, ARGV_MAX, CWD_MAX, EVENT_MAX, EXEC, EXIT, EventHead, ExecEvent,
+    ADOPTED, ARGV_MAX, AdoptedEvent, CWD_MAX, EVENT_MAX, EXEC, EXIT, EventHead, ExecEvent,
     ExitEvent, FILENAME_MAX, FORK, ForkEvent, PATH_DEPTH, REFUSED, RefusedEvent, argv, hook,
     reason,
 };

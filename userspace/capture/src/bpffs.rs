@@ -59,7 +59,14 @@ impl Bpffs {
 
     /// Removes all pins and the mount: what is not held by an open descriptor is detached.
     pub(crate) fn remove(&self) -> io::Result<()> {
-        empty(&self.mount)?;
+        for entry in std::fs::read_dir(&self.mount)? {
+            let entry = entry?;
+            // The kernel puts files of its own into the top of each bpffs (CONFIG_BPF_PRELOAD),
+            // which nobody can remove.
+            if entry.file_type()?.is_dir() {
+                remove_tree(&entry.path())?;
+            }
+        }
         umount2(&self.mount, MntFlags::MNT_DETACH)?;
         std::fs::remove_dir(&self.mount)
     }
@@ -86,16 +93,15 @@ fn private_directory(path: &Path) -> Result<(), CaptureError> {
         .map_err(CaptureError::host("could not make the directory", path))
 }
 
-/// Removes everything in a directory; bpffs has files and directories only, links first.
-fn empty(directory: &Path) -> io::Result<()> {
+/// Removes a directory of pins with everything in it.
+fn remove_tree(directory: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            empty(&entry.path())?;
-            std::fs::remove_dir(entry.path())?;
+            remove_tree(&entry.path())?;
         } else {
             std::fs::remove_file(entry.path())?;
         }
     }
-    Ok(())
+    std::fs::remove_dir(directory)
 }

@@ -130,6 +130,12 @@ impl Capture {
         Bpffs::remove_at(state).map_err(CaptureError::host("could not remove the pins", state))
     }
 
+    /// The root of cgroup v2 on this host.
+    #[must_use]
+    pub fn cgroup_root(&self) -> &Path {
+        &self.cgroup_root
+    }
+
     /// Tells the kernel side where to turn members to.
     ///
     /// # Errors
@@ -293,7 +299,8 @@ impl Drop for Capture {
             let _ = self.close_gate();
             return;
         }
-        self.attached.clear();
+        let _ = self.gate.lock().rest();
+        self.attached.iter().for_each(Attached::detach);
         if let Err(error) = self.pins.remove() {
             tracing::warn!(%error, "pins of the kernel programs could not be removed");
         }

@@ -65,6 +65,12 @@ impl Gate {
         self.write()
     }
 
+    /// Keeps the tracepoints of every loading from acting.
+    pub(crate) fn rest(&mut self) -> Result<(), CaptureError> {
+        self.state = State::default();
+        self.write()
+    }
+
     pub(crate) fn listen(&mut self, listeners: Listeners) -> Result<(), CaptureError> {
         self.state.proxy_v4 = listeners.proxy_v4;
         self.state.proxy_v6 = listeners.proxy_v6;

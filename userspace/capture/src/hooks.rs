@@ -50,6 +50,12 @@ pub(crate) struct Attached {
 }
 
 impl Attached {
+    /// Makes it act no more. Links of tracepoints cannot be detached, only forgotten: those
+    /// are kept from acting by `State::generation`.
+    pub(crate) fn detach(&self) {
+        let _ = link::detach(&self.link);
+    }
+
     /// What the kernel says of it now.
     pub(crate) fn hook(&self) -> Hook {
         match link::state(&self.link) {

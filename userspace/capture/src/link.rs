@@ -10,6 +10,7 @@ use std::path::Path;
 const BPF_OBJ_GET: libc::c_int = 7;
 const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const BPF_LINK_UPDATE: libc::c_int = 29;
+const BPF_LINK_DETACH: libc::c_int = 34;
 /// `BPF_LINK_TYPE_CGROUP`
 const LINK_TYPE_CGROUP: u32 = 3;
 
@@ -28,6 +29,13 @@ struct UpdateAttr {
     program: u32,
     flags: u32,
     old_program: u32,
+}
+
+/// `bpf_attr` of BPF_LINK_DETACH.
+#[repr(C, align(8))]
+struct DetachAttr {
+    link: u32,
+    pad: u32,
 }
 
 /// `bpf_attr` of BPF_OBJ_GET_INFO_BY_FD.
@@ -83,6 +91,15 @@ pub(crate) fn update(link: &OwnedFd, program: BorrowedFd<'_>) -> io::Result<()> 
         old_program: 0,
     };
     call(BPF_LINK_UPDATE, &attr).map(drop)
+}
+
+/// Detaches a cgroup link at once; to drop its last reference detaches it some time later.
+pub(crate) fn detach(link: &OwnedFd) -> io::Result<()> {
+    let attr = DetachAttr {
+        link: raw(link.as_raw_fd())?,
+        pad: 0,
+    };
+    call(BPF_LINK_DETACH, &attr).map(drop)
 }
 
 /// Asks the kernel about a link.

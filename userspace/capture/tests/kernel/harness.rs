@@ -1,5 +1,6 @@
 //! A gate with listeners, and members that are run behind it.
 
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -10,9 +11,12 @@ use std::time::Duration;
 use sluice_capture::{Capture, JobCgroup, Listeners, Options, cgroup};
 use sluice_flow::kernel::{JobTag, KernelEvent, KernelRefusal, Origin, Transport};
 use sluice_flow::ports::Origins as _;
+use socket2::SockRef;
 
 /// Long enough that no test outlives it.
 pub(crate) const LONG: Duration = Duration::from_secs(600);
+/// How long a test waits for a connection or a datagram.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The variable that tells a member what to do.
 pub(crate) const MEMBER: &str = "SLUICE_MEMBER";
 /// The line of a member's output that counts starts with it.
@@ -82,6 +86,12 @@ impl Bench {
             state,
             job,
         };
+        // A test that waits for what never comes says so instead of hanging.
+        for socket in [SockRef::from(&bench.proxy4), SockRef::from(&bench.proxy6)] {
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        }
+        bench.dns4.set_read_timeout(Some(PATIENCE)).unwrap();
+        bench.dns6.set_read_timeout(Some(PATIENCE)).unwrap();
         bench.capture.listen(bench.listeners()).unwrap();
         Some(bench)
     }
@@ -171,4 +181,13 @@ pub(crate) fn results(child: Child) -> Vec<String> {
     let text = String::from_utf8_lossy(&output.stdout);
     let lines = text.lines().filter_map(|line| line.split_once(RESULT));
     lines.map(|(_, result)| result.to_owned()).collect()
+}
+
+/// Reads what a member says after it has connected (unread bytes would turn our close into a
+/// reset), and answers.
+pub(crate) fn answer(stream: &mut TcpStream, with: &[u8]) {
+    let mut hello = [0; 5];
+    stream.read_exact(&mut hello).unwrap();
+    assert_eq!(&hello, b"hello");
+    stream.write_all(with).unwrap();
 }

@@ -4,6 +4,14 @@
 //! Members are this same binary, run again in the job's cgroup (`member`): no foreign program, and
 //! system calls as a job makes them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "all of it is test code; clippy knows only #[test] functions as such"
+)]
+
 mod datagrams;
 mod evasions;
 mod harness;

@@ -1,12 +1,11 @@
 //! TCP arrives at the proxy, which learns where it was headed and who opened it.
 
-use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
 use sluice_flow::kernel::Transport;
 use sluice_flow::ports::Origins as _;
 
-use crate::harness::{Bench, command, results};
+use crate::harness::{Bench, answer, command, results};
 
 /// Serves one connection at the proxy; gives the origin and what the member said.
 fn through(bench: &Bench, target: &str, v4: bool) -> Vec<String> {
@@ -22,9 +21,7 @@ fn through(bench: &Bench, target: &str, v4: bool) -> Vec<String> {
         bench.capture.take(peer, Transport::Tcp).is_none(),
         "given out once"
     );
-    let mut five = [0; 5];
-    stream.read_exact(&mut five).unwrap();
-    stream.write_all(b"from the gate").unwrap();
+    answer(&mut stream, b"from the gate");
     drop(stream);
     results(member)
 }
@@ -62,7 +59,7 @@ fn who_is_no_member_is_left_alone() {
     let target = server.local_addr().unwrap().to_string();
     let child = command(&format!("connect {target}")).spawn().unwrap();
     let (mut stream, _) = server.accept().unwrap();
-    stream.write_all(b"direct").unwrap();
+    answer(&mut stream, b"direct");
     drop(stream);
     assert_eq!(
         results(child),
