@@ -31,6 +31,7 @@ mod segment;
 mod store;
 mod sync;
 mod transcript;
+mod verify;
 
 pub use disk::{Disk, FileSystem, LogFile};
 pub use error::{Result, StoreError};
@@ -40,6 +41,7 @@ pub use note::{Note, NoteRecord};
 pub use read::LogReader;
 pub use store::{Options, Store, Usage};
 pub use transcript::fold_answers;
+pub use verify::{Bad, Fault, Report, verify, verify_against};
 
 #[cfg(test)]
 mod tests;

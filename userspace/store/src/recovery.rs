@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use crate::appender::{End, end_in_new_segment};
 use crate::disk::Disk;
 use crate::error::{Result, StoreError};
-use crate::frame::{Broken, Hash, NONE, SegmentHeader};
+use crate::frame::{Broken, Hash, NONE, SEGMENT_HEADER, SegmentHeader};
 use crate::head::{self, Anchor};
 use crate::segment::{self, Met, Segment, walk_segment};
+
+/// Where a log without records ends.
+const EMPTY: u64 = SEGMENT_HEADER as u64;
 
 /// What was found that a clean end does not leave.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,7 +39,7 @@ pub(crate) fn find_end(dir: &Path, disk: &dyn Disk) -> Result<(End, Recovered)> 
     let anchor = head::read(dir)?;
     // A segment that was being made when the process died holds nothing.
     while let Some(last) = segments.last()
-        && last.len < crate::frame::SEGMENT_HEADER as u64
+        && last.len < EMPTY
         && (segments.len() > 1 || last.base == 0)
     {
         recovered.torn = recovered.torn.saturating_add(last.len);
@@ -69,7 +72,7 @@ fn start(
     mut recovered: Recovered,
 ) -> Result<(End, Recovered)> {
     let header = match anchor {
-        Anchor::At(head) if head.position > crate::frame::SEGMENT_HEADER as u64 => {
+        Anchor::At(head) if head.position > EMPTY => {
             recovered.damage = Some(format!("all {} bytes of the log are gone", head.position));
             SegmentHeader {
                 base: head.position,
@@ -130,6 +133,8 @@ fn check_anchor(
             return Ok((end_in_new_segment(disk, dir, header)?, recovered));
         }
         Anchor::At(_) => None,
+        // Killed before the first head was written: there is nothing that could be cut.
+        Anchor::Missing | Anchor::Unreadable if end.position() <= EMPTY => None,
         Anchor::Missing => Some("the head file is gone: a cut of the log would not show"),
         Anchor::Unreadable => Some("the head file is none: a cut of the log would not show"),
     };
@@ -148,9 +153,7 @@ fn tail(last: &Segment) -> Result<Tail> {
         match met {
             Met::Segment(_, Ok(header)) => {
                 tail.hash = header.seed();
-                tail.end = last
-                    .base
-                    .saturating_add(crate::frame::SEGMENT_HEADER as u64);
+                tail.end = last.base.saturating_add(EMPTY);
             }
             Met::Segment(_, Err(what)) => {
                 tail.broken = Some(what);

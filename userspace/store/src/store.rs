@@ -26,7 +26,7 @@ use crate::recording::{Recording, with_batch};
 use crate::recovery::{self, Recovered};
 use crate::replay::{events_from, notes_from, policy_at, tail};
 use crate::segment;
-use crate::sync::{SyncState, SyncThread};
+use crate::sync::{self, SyncState, SyncThread};
 use crate::transcript::fold_answers;
 
 /// How the log is kept.
@@ -107,6 +107,8 @@ impl Store {
         (end.last_note, end.notes) = (replayed.last_note, replayed.notes);
         drop(end);
         let indexing = Arc::new(indexing);
+        // From the first record on there is a head that tells of a cut.
+        sync::sync(&appender, &synced);
         let inner = Inner {
             _index_thread: IndexThread::start(Arc::clone(&indexing))?,
             _sync_thread: SyncThread::start(

@@ -1,4 +1,11 @@
 //! The log as its users meet it.
 
+mod crash;
+mod faults;
+mod frames;
+mod index;
+mod notes;
 mod sample;
 mod sessions;
+mod syncing;
+mod verifying;

@@ -153,3 +153,10 @@ pub(crate) fn whole(store: &Store) -> SessionId {
     log.append(vec![answered(1), closed()]).unwrap();
     log.id()
 }
+
+/// So many of them.
+pub(crate) fn several(store: &Store, count: usize) {
+    for _ in 0..count {
+        whole(store);
+    }
+}
