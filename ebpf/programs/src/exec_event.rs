@@ -123,7 +123,7 @@ fn copy_cwd(parts: *mut u8, before: u64, walked: *mut u64, task: u64, flags: &mu
     let pwd = peek::<u64>(task, &TASK_FS) + FS_PWD.load();
     let mut dentry: u64 = peek(pwd, &PATH_DENTRY);
     let mut vfsmount: u64 = peek(pwd, &PATH_MNT);
-    // SAFETY (all three uses of `walked`): this CPU's own scratch buffer.
+    // SAFETY: this CPU's own scratch buffer.
     unsafe { write_volatile(walked, 0) };
     let mut whole = false;
     for _ in 0..PATH_DEPTH {

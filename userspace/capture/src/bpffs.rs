@@ -57,16 +57,27 @@ impl Bpffs {
         self.version().join("maps")
     }
 
-    /// Removes all pins and the mount: what is not held by an open descriptor is detached.
-    pub(crate) fn remove(&self) -> io::Result<()> {
+    /// Removes pins of other layouts: an upgrade has attached its own by now.
+    pub(crate) fn remove_other_layouts(&self) -> io::Result<()> {
+        let ours = self.version();
+        self.remove_directories(|path| path != ours)
+    }
+
+    /// Removes directories in the mount; the kernel has files of its own in the top of each bpffs
+    /// (CONFIG_BPF_PRELOAD), which nobody can remove.
+    fn remove_directories(&self, wanted: impl Fn(&Path) -> bool) -> io::Result<()> {
         for entry in std::fs::read_dir(&self.mount)? {
             let entry = entry?;
-            // The kernel puts files of its own into the top of each bpffs (CONFIG_BPF_PRELOAD),
-            // which nobody can remove.
-            if entry.file_type()?.is_dir() {
+            if entry.file_type()?.is_dir() && wanted(&entry.path()) {
                 remove_tree(&entry.path())?;
             }
         }
+        Ok(())
+    }
+
+    /// Removes all pins and the mount: what is not held by an open descriptor is detached.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        self.remove_directories(|_| true)?;
         umount2(&self.mount, MntFlags::MNT_DETACH)?;
         std::fs::remove_dir(&self.mount)
     }

@@ -1,24 +1,24 @@
 //! The kernel side as the daemon holds it.
 
 use std::fs::File;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::fd::AsRawFd as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use aya::{Ebpf, EbpfLoader};
 use parking_lot::Mutex;
-use sluice_abi::{Counter, FAMILY_V4, FAMILY_V6, FlowKey, Origin, PROTO_TCP, PROTO_UDP, Runner};
+use sluice_abi::{Counter, FlowKey, Origin, Runner};
 use sluice_flow::kernel::{self, JobTag, KernelEvent, Transport};
 use sluice_flow::ports::Origins;
 
 use crate::bpffs::Bpffs;
 use crate::cgroup::{id_of, level_of};
 use crate::error::CaptureError;
-use crate::event::{address, decode, process};
+use crate::event::decode;
 use crate::gate::{Gate, Listeners, boot_ns};
 use crate::hooks::{self, Attached, Hook};
+use crate::origin::{flow_key, netns_cookie, told};
 use crate::plain::Plain;
 use crate::{mountinfo, object, offsets};
 
@@ -102,6 +102,9 @@ impl Capture {
         let attached = hooks::attach(&mut object, &cgroup_root, &pins.links())?;
         let mut gate = Gate::new(typed(&mut object, "STATE")?)?;
         gate.take_over(generation, netns, JobTag::PROBE.0, options.open_when_down)?;
+        if let Err(error) = pins.remove_other_layouts() {
+            tracing::warn!(%error, "pins of an earlier version could not be removed");
+        }
         Ok(Self {
             runners: Mutex::new(typed(&mut object, "RUNNERS")?),
             flows: Mutex::new(typed(&mut object, "FLOWS")?),
@@ -307,41 +310,6 @@ impl Drop for Capture {
     }
 }
 
-fn told(origin: &Origin) -> kernel::Origin {
-    kernel::Origin {
-        cookie: origin.cookie,
-        destination: address(origin.ip, origin.port),
-        process: process(&origin.member.process),
-        ordinal: origin.member.ordinal,
-        job: JobTag(origin.member.job),
-        at: origin.at,
-    }
-}
-
-fn flow_key(netns: u64, peer: SocketAddr, transport: Transport) -> FlowKey {
-    let ip = peer.ip().to_canonical();
-    let (octets, family) = match ip {
-        IpAddr::V4(v4) => (v4.to_ipv6_mapped().octets(), FAMILY_V4),
-        IpAddr::V6(v6) => (v6.octets(), FAMILY_V6),
-    };
-    let mut words = [0; 4];
-    for (word, four) in words.iter_mut().zip(octets.as_chunks::<4>().0) {
-        *word = u32::from_ne_bytes(*four);
-    }
-    let protocol = match transport {
-        Transport::Tcp => PROTO_TCP,
-        Transport::Udp => PROTO_UDP,
-    };
-    FlowKey {
-        netns,
-        ip: words,
-        port: peer.port(),
-        protocol,
-        family,
-        pad: 0,
-    }
-}
-
 /// Parses the object, sets its constants and makes or takes over its maps.
 fn open(pins: &Bpffs, generation: u64) -> Result<Ebpf, CaptureError> {
     let offsets = offsets::resolve()?;
@@ -384,31 +352,5 @@ fn lock(state: &Path) -> Result<File, CaptureError> {
             path,
             source,
         }),
-    }
-}
-
-/// The cookie of our own network namespace (`SO_NETNS_COOKIE`, Linux 5.14).
-fn netns_cookie() -> Result<u64, CaptureError> {
-    let lacking = || CaptureError::Kernel {
-        what: "SO_NETNS_COOKIE".to_owned(),
-        do_next: "use Linux 5.14 or later",
-    };
-    let socket = UdpSocket::bind(("127.0.0.1", 0)).map_err(|_| lacking())?;
-    let mut cookie = 0_u64;
-    let mut length = libc::socklen_t::try_from(size_of::<u64>()).unwrap_or(8);
-    // SAFETY: `cookie` has `length` bytes, and both outlive the call.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_NETNS_COOKIE,
-            (&raw mut cookie).cast(),
-            &raw mut length,
-        )
-    };
-    if result == 0 {
-        Ok(cookie)
-    } else {
-        Err(lacking())
     }
 }

@@ -46,7 +46,8 @@ impl Gate {
         })
     }
 
-    /// Makes the programs of one loading the ones that act, for a daemon in `netns`.
+    /// Makes the programs of one loading the ones that act, for a daemon in `netns`. The gate is
+    /// closed then: an earlier instance's listeners are gone.
     pub(crate) fn take_over(
         &mut self,
         generation: u64,

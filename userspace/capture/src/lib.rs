@@ -20,6 +20,7 @@ mod link;
 mod mountinfo;
 mod object;
 mod offsets;
+mod origin;
 mod plain;
 
 pub use capture::{Capture, DRAIN_MAX, Options};

@@ -61,8 +61,10 @@ pub(crate) fn connect(target: &str) {
             say(format_args!("peer {}", stream.peer_addr().unwrap()));
             stream.write_all(b"hello").unwrap();
             let mut answer = String::new();
-            stream.read_to_string(&mut answer).unwrap();
-            say(format_args!("answer {answer}"));
+            match stream.read_to_string(&mut answer) {
+                Ok(_) => say(format_args!("answer {answer}")),
+                Err(error) => say(outcome::<()>(Err(error))),
+            }
         }
         Err(error) => say(outcome::<()>(Err(error))),
     }
