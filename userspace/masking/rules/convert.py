@@ -118,6 +118,7 @@ def main(path):
         rules = tomllib.load(source)["rules"]
     print("# Converted from gitleaks' config/gitleaks.toml by convert.py; see LICENSE-gitleaks.")
     print("# https://github.com/gitleaks/gitleaks, Copyright (c) 2019 Zachary Rice, MIT.")
+    print("# Source: the copy of 211 rules in stakpak-shared 0.3.82 on crates.io.")
     print("# Do not edit: rules of our own are in own.toml.")
     for rule in rules:
         if "regex" in rule and rule["id"] not in SKIP:

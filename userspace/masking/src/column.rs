@@ -52,8 +52,7 @@ pub(crate) fn compile_glob(rule: &str, pattern: &str) -> Result<GlobMatcher, Mas
     };
     if pattern.is_empty() || pattern.len() > MAX_GLOB {
         return Err(refused(format!(
-            "a part of 1 to {} bytes is needed",
-            MAX_GLOB
+            "a part of 1 to {MAX_GLOB} bytes is needed"
         )));
     }
     let glob = GlobBuilder::new(pattern).case_insensitive(true).build();

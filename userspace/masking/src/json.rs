@@ -82,6 +82,16 @@ impl JsonWriter {
         };
         let mut rest = bytes;
         while let Some((first, behind)) = rest.split_first() {
+            if by.is_none() && self.cover.is_none() && !sink.compiled.names_json_keys() {
+                let plain = self.skim(rest);
+                if let Some((plain, left)) = rest.split_at_checked(plain)
+                    && !plain.is_empty()
+                {
+                    sink.out.extend_from_slice(plain);
+                    rest = left;
+                    continue;
+                }
+            }
             let in_string = matches!(self.place, Place::Key | Place::Text);
             if in_string && self.escape == Escape::None {
                 let plain = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
@@ -98,6 +108,42 @@ impl JsonWriter {
             }
             rest = behind;
         }
+    }
+
+    /// How many bytes can pass as they are, when nothing is found in them and no key counts.
+    /// What the state must follow byte by byte is left: an escape, a word that may go on.
+    fn skim(&mut self, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            match self.place {
+                Place::Key | Place::Text if self.escape == Escape::None => {
+                    let plain = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+                    at += plain;
+                    match rest.get(plain) {
+                        Some(b'"') => self.place = Place::Between,
+                        Some(_) | None => return at,
+                    }
+                    at += 1;
+                }
+                Place::Between if rest.first() == Some(&b'"') => {
+                    self.place = Place::Text;
+                    at += 1;
+                }
+                Place::Between => {
+                    let word = rest.iter().position(|byte| ends_bare(*byte));
+                    let Some(word) = word.filter(|word| *word <= MAX_JSON_BARE) else {
+                        return at;
+                    };
+                    let behind = rest.get(word..).unwrap_or_default();
+                    let quote = behind
+                        .iter()
+                        .position(|byte| *byte == b'"' || !ends_bare(*byte));
+                    at += word + quote.unwrap_or(behind.len());
+                }
+                Place::Key | Place::Text | Place::Bare | Place::LongBare => return at,
+            }
+        }
+        at
     }
 
     /// A region of hits ends. A mask that stands for a value, or for half an escape, goes on.
@@ -119,12 +165,14 @@ impl JsonWriter {
         self.flush(out);
     }
 
+    #[inline]
     fn flush(&mut self, out: &mut Vec<u8>) {
         if let Some(cover) = self.cover.take() {
             cover.finish(out);
         }
     }
 
+    #[inline]
     fn between(&mut self, byte: u8, by: Option<Identity>, sink: &mut Sink<'_>) {
         match byte {
             b'"' => {
@@ -225,7 +273,7 @@ impl JsonWriter {
 
     /// Bytes of a string, masked or not.
     fn content(&mut self, bytes: &[u8], by: Option<Identity>, sink: &mut Sink<'_>) {
-        if self.place == Place::Key {
+        if self.place == Place::Key && sink.compiled.names_json_keys() {
             let room = (MAX_JSON_KEY + 1).saturating_sub(self.key.len());
             self.key
                 .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
@@ -272,7 +320,7 @@ impl JsonWriter {
     }
 
     fn in_bare(&mut self, byte: u8, by: Option<Identity>, sink: &mut Sink<'_>) {
-        if byte.is_ascii_whitespace() || b"{}[],:\"".contains(&byte) {
+        if ends_bare(byte) {
             if self.place == Place::Bare {
                 self.end_bare(sink);
             }
@@ -309,6 +357,10 @@ impl JsonWriter {
         self.value = None;
         self.place = Place::Between;
     }
+}
+
+fn ends_bare(byte: u8) -> bool {
+    matches!(byte, b'{' | b'}' | b'[' | b']' | b',' | b':' | b'"') || byte.is_ascii_whitespace()
 }
 
 #[cfg(test)]

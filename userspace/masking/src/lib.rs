@@ -5,11 +5,11 @@
 //! ([`Masker::mask_text`]) and streams ([`Masker::stream`]); a stream's output is the same
 //! wherever it is cut.
 //!
-//! How it is fast: one pass with a bitmap of 4-byte grams ([`gate`]) finds the few places where a
-//! keyword could stand; a detector then looks at a bounded window there ([`detect`]).
+//! How it is fast: one pass with a bitmap of 4-byte grams (`gate`) finds the few places where a
+//! keyword could stand; a detector then looks at a bounded window there (`detect`).
 //! How it is right at cuts: whether and how far a detector matches is a function of a bounded
 //! window of the stream around its anchor, never of the chunk, and a byte is passed on only once
-//! every anchor that could still cover it is decided ([`stream`]).
+//! every anchor that could still cover it is decided (`stream`).
 
 mod column;
 mod compile;

@@ -192,6 +192,10 @@ impl Compiled {
         strictest(matching.map(|(_, identity)| *identity))
     }
 
+    pub(crate) fn names_json_keys(&self) -> bool {
+        !self.json_keys.is_empty()
+    }
+
     /// Who masks values whose key or place cannot be told: any rule that names keys.
     pub(crate) fn any_json_key(&self) -> Option<Identity> {
         strictest(self.json_keys.iter().map(|(_, identity)| *identity))

@@ -1,6 +1,7 @@
 //! Payment card numbers, anchored at their first digit.
 
 use super::{Probe, View};
+use smallvec::SmallVec;
 
 /// ISO/IEC 7812-1: the longest account number.
 const MAX_DIGITS: usize = 19;
@@ -40,7 +41,7 @@ fn is_separator(byte: u8) -> bool {
 
 /// The end of the longest card number that begins at `at`.
 fn longest(view: &View<'_>, at: usize) -> Option<usize> {
-    let mut digits: Vec<u8> = Vec::with_capacity(MAX_DIGITS);
+    let mut digits: SmallVec<[u8; MAX_DIGITS]> = SmallVec::new();
     let mut found = None;
     let mut separated = true;
     for (place, byte) in view.window(at, WINDOW).iter().enumerate() {
@@ -87,7 +88,7 @@ fn luhn(digits: &[u8]) -> bool {
             (_, digit) => digit * 2,
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// The issuers' published prefixes with the lengths that they use.

@@ -138,11 +138,15 @@ fn from(view: &View<'_>, start: usize) -> Probe {
         };
     };
     let [a, b, c, d] = *head;
+    let shaped = [a, b].iter().all(u8::is_ascii_uppercase) && [c, d].iter().all(u8::is_ascii_digit);
+    if !shaped {
+        return Probe::No;
+    }
     let length = LENGTHS
         .iter()
         .find(|(country, _)| **country == [a, b])
         .map(|(_, length)| *length);
-    let Some(length) = length.filter(|_| c.is_ascii_digit() && d.is_ascii_digit()) else {
+    let Some(length) = length else {
         return Probe::No;
     };
     if !view.word_starts(start) {

@@ -66,7 +66,8 @@ fn pem_body(matched: u8, byte: u8) -> Option<Tail> {
     let next = match expected {
         Some(expected) if expected == byte => matched + 1,
         // A sixth dash: the last five may still begin the footer.
-        _ if byte == b'-' => matched.min(5).max(1),
+        Some(b'E') if byte == b'-' => matched,
+        _ if byte == b'-' => 1,
         _ => 0,
     };
     if usize::from(next) == FOOTER.len() {

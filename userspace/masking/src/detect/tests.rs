@@ -190,6 +190,7 @@ mod private_key {
         without_an_end: &format!("\"{} PRIVATE KEY-----\nMIIE\", \"b\"", "-----BEGIN") => "\"[private_key]\", \"b\"",
         two: &format!("{0};{0}", block("PRIVATE KEY", "MIIE")) => "[private_key];[private_key]",
         dashes_before_the_end: &block("PRIVATE KEY", "MIIE\n---") => "[private_key]",
+        dashes_in_the_footer_s_beginning: &block("PRIVATE KEY", "MIIE\n-----E-----E------EN") => "[private_key]",
         a_certificate: &block("CERTIFICATE", "MIIE") => block("CERTIFICATE", "MIIE"),
         a_public_key: &block("PUBLIC KEY", "MIIE") => block("PUBLIC KEY", "MIIE"),
         a_bare_begin: "-----BEGIN of a poem-----" => "-----BEGIN of a poem-----",

@@ -35,6 +35,17 @@ static MASKER: LazyLock<Masker> = LazyLock::new(|| {
     .unwrap()
 });
 
+/// The same without JSON keys: JSON then takes a shorter way.
+static KEYLESS: LazyLock<Masker> = LazyLock::new(|| {
+    let detect = vec![
+        Detector::Email,
+        Detector::CreditCard,
+        Detector::Iban,
+        Detector::Secret,
+    ];
+    Masker::compile(&[rule(detect, &[])], &[SECRET.to_owned()], &[1; 32]).unwrap()
+});
+
 fn token() -> String {
     format!("gh{}_{}", 'p', "a1B2c3D4e5F6".repeat(3))
 }
@@ -94,7 +105,11 @@ fn whole(format: Format, text: &[u8]) -> (Vec<u8>, Hits) {
 }
 
 fn pieces(format: Format, pieces: &[&[u8]]) -> (Vec<u8>, Hits) {
-    let (mut stream, mut out) = (MASKER.stream(format), Vec::new());
+    through(&MASKER, format, pieces)
+}
+
+fn through(masker: &Masker, format: Format, pieces: &[&[u8]]) -> (Vec<u8>, Hits) {
+    let (mut stream, mut out) = (masker.stream(format), Vec::new());
     for piece in pieces {
         stream.push(piece, &mut out);
         assert!(stream.held() <= CARRY);
@@ -103,34 +118,60 @@ fn pieces(format: Format, pieces: &[&[u8]]) -> (Vec<u8>, Hits) {
     (out, stream.hits().clone())
 }
 
-fn every_cut(format: Format, corpus: &[u8]) {
-    let expected = whole(format, corpus);
+fn every_cut(masker: &Masker, format: Format, corpus: &[u8]) {
+    let expected = through(masker, format, &[corpus]);
     for cut in 0..=corpus.len() {
         let (head, tail) = corpus.split_at(cut);
-        assert_eq!(pieces(format, &[head, tail]), expected, "cut at {cut}");
+        assert_eq!(
+            through(masker, format, &[head, tail]),
+            expected,
+            "cut at {cut}"
+        );
     }
     let bytes: Vec<&[u8]> = corpus.chunks(1).collect();
-    assert_eq!(pieces(format, &bytes), expected, "byte by byte");
+    assert_eq!(through(masker, format, &bytes), expected, "byte by byte");
 }
 
 #[test]
 fn text_is_the_same_at_every_cut() {
-    every_cut(Format::Text, &text_corpus());
+    every_cut(&MASKER, Format::Text, &text_corpus());
 }
 
 #[test]
 fn json_is_the_same_at_every_cut() {
-    every_cut(Format::Json, &json_corpus());
+    every_cut(&MASKER, Format::Json, &json_corpus());
 }
 
 #[test]
 fn text_with_json_in_it_is_the_same_at_every_cut() {
-    every_cut(Format::Text, &json_corpus());
+    every_cut(&MASKER, Format::Text, &json_corpus());
 }
 
 #[test]
 fn text_that_claims_to_be_json_is_the_same_at_every_cut() {
-    every_cut(Format::Json, &text_corpus());
+    every_cut(&MASKER, Format::Json, &text_corpus());
+}
+
+#[test]
+fn json_without_named_keys_is_the_same_at_every_cut_and_json() {
+    every_cut(&KEYLESS, Format::Json, &json_corpus());
+    every_cut(&KEYLESS, Format::Json, &text_corpus());
+    let out = through(&KEYLESS, Format::Json, &[&json_corpus()]).0;
+    let texts = serde_json::Deserializer::from_slice(&out).into_iter::<serde_json::Value>();
+    assert_eq!(texts.filter(Result::is_ok).count(), 2);
+}
+
+#[test]
+fn json_without_a_hit_passes_unchanged() {
+    let text = r#" {"a\u00e9\n":[1,-2.5e3,true,null,"x"],"b":{}} 17 "tail" 4"#;
+    let bytes: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+    for masker in [&MASKER, &KEYLESS] {
+        assert_eq!(through(masker, Format::Json, &bytes).0, text.as_bytes());
+        assert_eq!(
+            through(masker, Format::Json, &[text.as_bytes()]).0,
+            text.as_bytes()
+        );
+    }
 }
 
 #[test]
@@ -174,7 +215,9 @@ fn masked_json_is_json() {
     let out = whole(Format::Json, &json_corpus()).0;
     let texts = serde_json::Deserializer::from_slice(&out).into_iter::<serde_json::Value>();
     let texts: Vec<_> = texts
-        .map(|text| text.expect(&String::from_utf8_lossy(&out)))
+        .map(|text| {
+            text.unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&out)))
+        })
         .collect();
     assert_eq!(texts.len(), 2);
 }
@@ -218,6 +261,8 @@ proptest! {
         let format = if json { Format::Json } else { Format::Text };
         let chunks: Vec<&[u8]> = corpus.chunks(size).collect();
         prop_assert_eq!(pieces(format, &chunks), whole(format, &corpus));
+        let keyless = through(&KEYLESS, format, &[&corpus]);
+        prop_assert_eq!(through(&KEYLESS, format, &chunks), keyless);
     }
 
     #[test]
@@ -262,7 +307,7 @@ fn a_jwt_longer_than_any_window_is_one_mask() {
 #[test]
 fn a_long_secret_is_found_across_chunks() {
     let secret = format!("{}{}", "0123456789abcdef".repeat(511), "0123456789abcdeX");
-    let masker = Masker::compile(&[], &[secret.clone()], &[0; 32]).unwrap();
+    let masker = Masker::compile(&[], std::slice::from_ref(&secret), &[0; 32]).unwrap();
     for size in [1000, 8191] {
         let (mut stream, mut out) = (masker.stream(Format::Text), Vec::new());
         for chunk in format!("a{secret}b").as_bytes().chunks(size) {
