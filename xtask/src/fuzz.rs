@@ -198,6 +198,12 @@ fn run_target(repo: &Repo, target: &str, seconds: u64) -> Result<Fuzzed> {
     if !corpus.is_dir() {
         bail!("fuzz {target}: no seeds: there is no {}", corpus.display());
     }
+    let dictionary = repo
+        .path("tests/fuzz/dictionaries")
+        .join(format!("{target}.txt"));
+    let dictionary = dictionary
+        .is_file()
+        .then(|| format!("-dict={}", dictionary.display()));
     let log = build_dir(repo).join(format!("{target}.log"));
     let ended = Run::new(program(repo, target), repo.root())
         .args([&new, &corpus])
@@ -210,7 +216,7 @@ fn run_target(repo: &Repo, target: &str, seconds: u64) -> Result<Fuzzed> {
             format!("-max_len={LONGEST_INPUT}"),
         ])
         .args([format!("-artifact_prefix={}/", artifacts.display())])
-        .args(["-print_final_stats=0", "-verbosity=1"])
+        .args(dictionary)
         .limit(Duration::from_secs(seconds) + GRACE)
         .capture(&log, false)?;
     if !ended.success {
@@ -225,6 +231,20 @@ fn run_target(repo: &Repo, target: &str, seconds: u64) -> Result<Fuzzed> {
         target: target.to_owned(),
         runs: runs.unwrap_or("no count").to_owned(),
     })
+}
+
+/// What the target said when it broke, and where the input is.
+fn finding(output: &str) -> String {
+    let panic = output
+        .lines()
+        .skip_while(|line| !line.contains("panicked at"))
+        .take(6);
+    let mut said: Vec<_> = panic
+        .filter(|line| !line.starts_with("stack backtrace"))
+        .collect();
+    let end = last(output, 4);
+    said.push(&end);
+    said.join("\n")
 }
 
 fn last(text: &str, lines: usize) -> String {
@@ -263,6 +283,20 @@ mod tests {
             let seeds = corpus(&repo, &target).read_dir().unwrap().count();
             assert!(seeds > 0, "{target} has no seeds");
         }
+    }
+
+    #[test]
+    fn a_finding_is_quoted_with_its_panic_and_its_input() {
+        let frames = "   7: frame\n".repeat(30);
+        let output =
+            format!("#1 INITED\nthread 'x' panicked at a.rs:1:\nwhy\n{frames}Base64: AA==\n");
+        let found = finding(&output);
+        assert!(
+            found.contains("\nwhy\n") && found.ends_with("Base64: AA=="),
+            "{found}"
+        );
+        assert!(!found.contains("INITED"));
+        assert!(finding("killed\n").contains("killed"));
     }
 
     #[test]
