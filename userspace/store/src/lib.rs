@@ -23,6 +23,7 @@ mod indexing;
 mod live;
 mod lock;
 mod note;
+mod options;
 mod read;
 mod recording;
 mod recovery;
@@ -38,8 +39,9 @@ pub use error::{Result, StoreError};
 pub use head::{Head, HeadError};
 pub use indexing::Rebuilt;
 pub use note::{Note, NoteRecord};
+pub use options::{Options, Usage};
 pub use read::LogReader;
-pub use store::{Options, Store, Usage};
+pub use store::Store;
 pub use transcript::fold_answers;
 pub use verify::{Bad, Fault, Report, verify, verify_against};
 

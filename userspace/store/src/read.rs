@@ -12,9 +12,10 @@ use crate::filter::Filter;
 use crate::frame::{Kind, NONE};
 use crate::live::Folded;
 use crate::note::{Note, NoteRecord};
+use crate::options::Usage;
 use crate::replay::{Found, events_from, notes_from, replay, tail};
 use crate::segment::{self, Met};
-use crate::store::{Store, Usage};
+use crate::store::Store;
 use crate::transcript::fold_answers;
 
 /// The index's directory.

@@ -209,8 +209,12 @@ pub(crate) fn tail(
             Met::Frame {
                 position, frame, ..
             } => {
-                if frame.header.kind == Kind::Event {
-                    events.push(parse(position, &frame)?);
+                match frame.header.kind {
+                    Kind::Event => match parse(position, &frame) {
+                        Ok(event) => events.push(event),
+                        Err(error) => tracing::warn!(%error, "a record is left out"),
+                    },
+                    Kind::Note => {}
                 }
                 behind = position.saturating_add(frame.header.frame_len() as u64);
             }

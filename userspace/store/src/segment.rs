@@ -12,7 +12,7 @@ use crate::frame::{
 };
 
 /// How much is read at once.
-const CHUNK: usize = 256 * 1024;
+const CHUNK: usize = 64 * 1024;
 /// How much is read at once where one record is wanted.
 const ONE_RECORD: usize = 4096;
 

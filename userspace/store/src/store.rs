@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use sluice_flow::ports::{RecordError, Recorder, SessionFilter, SessionLog, Sessions, Synced};
@@ -12,7 +11,6 @@ use sluice_flow::{Event, EventKind, ExecId, SessionId, SessionSummary};
 
 use crate::appender::{Appender, Placed, Stream};
 use crate::batch::Batch;
-use crate::disk::{Disk, FileSystem};
 use crate::error::{Result, StoreError};
 use crate::filter::Filter;
 use crate::frame::{Kind, NONE};
@@ -21,6 +19,7 @@ use crate::indexing::{IndexThread, Indexing, Rebuilt};
 use crate::live::{Folded, Live, LiveSessions};
 use crate::lock::WriterLock;
 use crate::note::{Note, NoteRecord};
+use crate::options::{Options, Usage};
 use crate::read::{self, newest};
 use crate::recording::{Recording, with_batch};
 use crate::recovery::{self, Recovered};
@@ -28,39 +27,6 @@ use crate::replay::{events_from, notes_from, policy_at, tail};
 use crate::segment;
 use crate::sync::{self, SyncState, SyncThread};
 use crate::transcript::fold_answers;
-
-/// How the log is kept.
-#[derive(Clone)]
-pub struct Options {
-    /// A segment is not grown beyond so many bytes (one append always fits).
-    pub segment_bytes: u64,
-    /// What was appended is on disk at most this long after, unless the disk is slower. Half
-    /// of it is spent waiting for others to append.
-    pub sync_interval: Duration,
-    /// The disk.
-    pub disk: Arc<dyn Disk>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            segment_bytes: 64 << 20,
-            sync_interval: Duration::from_millis(50),
-            disk: Arc::new(FileSystem),
-        }
-    }
-}
-
-/// Bytes on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Usage {
-    /// Segments of the log.
-    pub segments: usize,
-    /// Bytes of the log.
-    pub log: u64,
-    /// Bytes of the index.
-    pub index: u64,
-}
 
 /// The session log, open for writing. Clones are the same log; it is closed with the last of
 /// them and of the session logs that it gave out.

@@ -21,6 +21,9 @@ type Answer = Result<(), RecordError>;
 struct Waiting {
     /// Who waits, and for which position.
     waiters: Vec<(u64, oneshot::Sender<Answer>)>,
+    /// What was appended behind the first position and up to the second may never get there:
+    /// a sync of it failed.
+    lost: (u64, u64),
     stop: bool,
 }
 
@@ -53,14 +56,21 @@ impl SyncState {
         }
     }
 
-    /// Ends when all before `position` is on disk. Somebody waits for it, so the sync begins
+    /// Ends when all before `position` is on disk. Who asks for what a failed sync covered is
+    /// told so, however often: a later sync that succeeds says nothing of it. Somebody waits for it, so the sync begins
     /// at once; those who ask meanwhile share the next one.
     pub(crate) fn wait_for(&self, position: u64) -> Synced {
+        let mut waiting = self.waiting.lock();
+        let (from, to) = waiting.lost;
+        if from < position && position <= to {
+            return Box::pin(std::future::ready(Err(lost())));
+        }
         if self.synced.load(Ordering::Acquire) >= position {
             return Box::pin(std::future::ready(Ok(())));
         }
         let (sender, receiver) = oneshot::channel();
-        self.waiting.lock().waiters.push((position, sender));
+        waiting.waiters.push((position, sender));
+        drop(waiting);
         self.wake.notify_one();
         Box::pin(async move {
             receiver.await.unwrap_or_else(|_| {
@@ -87,6 +97,16 @@ impl SyncState {
         !waiting.stop
     }
 
+    /// Notes that what was appended since the last good sync may be lost. Failures in a row
+    /// are one.
+    fn lost_before(&self, position: u64) {
+        let mut waiting = self.waiting.lock();
+        let (from, to) = waiting.lost;
+        let synced = self.synced.load(Ordering::Acquire);
+        let from = if synced < to { from } else { synced };
+        waiting.lost = (from, position.max(to));
+    }
+
     fn answer(&self, position: u64, answer: &Answer) {
         let mut waiting = self.waiting.lock();
         let ready = waiting.waiters.extract_if(.., |(at, _)| *at <= position);
@@ -94,6 +114,12 @@ impl SyncState {
             // Who does not wait any more does not want to know.
             let _ = waiter.send(answer.clone());
         }
+    }
+}
+
+fn lost() -> RecordError {
+    RecordError {
+        what: "a sync of it failed before; it may not be on disk".to_owned(),
     }
 }
 
@@ -177,6 +203,7 @@ pub(crate) fn sync(appender: &Appender, state: &SyncState) {
             // After a failed fdatasync the kernel forgets what it could not write, and the
             // next one succeeds: nothing may be added to these files any more.
             appender.end().suspect = true;
+            state.lost_before(position);
             state.failures.fetch_add(1, Ordering::Relaxed);
             tracing::error!(%error, "records of the last moments may not be on disk");
             state.answer(position, &Err(error.into()));

@@ -182,7 +182,9 @@ async fn a_failed_sync_is_told_and_nothing_is_added_behind_it() {
     let dir = tempdir().unwrap();
     let (store, disk) = failing(dir.path(), 64 << 20);
     let mut log = start(&store);
+    let mut old = start(&store);
     log.synced().await.unwrap();
+    old.append(vec![operation("x")]).unwrap();
     disk.sync_fails.store(true, Ordering::Relaxed);
     log.append(vec![operation("x")]).unwrap();
     let error = log.synced().await.unwrap_err().to_string();
@@ -190,8 +192,15 @@ async fn a_failed_sync_is_told_and_nothing_is_added_behind_it() {
         error.contains("sync") && error.contains("bad sector"),
         "{error}"
     );
+    let again = log.synced();
     let error = log.append(vec![operation("x")]).unwrap_err().to_string();
     assert!(error.contains("bad sector"), "{error}");
+    disk.sync_fails.store(false, Ordering::Relaxed);
+    assert!(
+        again.await.is_err(),
+        "a later sync does not bring back what was lost"
+    );
+    disk.sync_fails.store(true, Ordering::Relaxed);
     disk.sync_fails.store(false, Ordering::Relaxed);
     log.append(vec![closed()]).unwrap();
     log.synced().await.unwrap();
@@ -200,7 +209,7 @@ async fn a_failed_sync_is_told_and_nothing_is_added_behind_it() {
         2,
         "the suspect segment is left alone"
     );
-    drop((log, store));
+    drop((log, old, store));
     assert!(verify(dir.path()).unwrap().is_whole());
 }
 

@@ -1,5 +1,6 @@
 //! The log as its users meet it.
 
+mod corpus;
 mod crash;
 mod faults;
 mod frames;
