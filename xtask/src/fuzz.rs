@@ -223,7 +223,7 @@ fn run_target(repo: &Repo, target: &str, seconds: u64) -> Result<Fuzzed> {
         bail!(
             "fuzz {target} found something; see {}\n{}",
             log.display(),
-            last(&ended.output, 25)
+            finding(&ended.output)
         );
     }
     let runs = ended.output.lines().rfind(|line| line.starts_with("Done "));

@@ -1,5 +1,7 @@
 //! What the pure crates must not be able to do, and the C code that comes along.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use crate::process::Run;
@@ -87,10 +89,16 @@ pub(super) fn impure(name: &str, tree: &str) -> Vec<String> {
 
 /// Crates in the graph that declare a library outside Rust, as `name version (library)`.
 pub(super) fn native_libraries(workspace: &Workspace) -> Vec<String> {
-    let native = workspace.packages.iter().filter_map(|package| {
-        let library = package.links.as_ref()?;
-        Some(format!("{} {} ({library})", package.name, package.version))
-    });
+    // Packages that only the lock file knows are in no build.
+    let nodes = workspace.resolve.iter().flat_map(|resolve| &resolve.nodes);
+    let built: BTreeSet<_> = nodes.map(|node| node.id.as_str()).collect();
+    let packages = workspace.packages.iter();
+    let native = packages
+        .filter(|package| built.contains(package.id.as_str()))
+        .filter_map(|package| {
+            let library = package.links.as_ref()?;
+            Some(format!("{} {} ({library})", package.name, package.version))
+        });
     let mut lines: Vec<_> = native.collect();
     lines.sort();
     lines
