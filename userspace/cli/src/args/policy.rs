@@ -1,0 +1,47 @@
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{Json, Label};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Check policy files: errors, and what their author hardly wants
+    Check {
+        /// Policy files, or directories of them
+        #[arg(required = true, value_name = "FILE|DIR")]
+        files: Vec<PathBuf>,
+    },
+    /// Run the test cases that stand beside policies (*.test.yaml)
+    Test {
+        /// Test files, or directories of them
+        #[arg(required = true, value_name = "FILE|DIR")]
+        files: Vec<PathBuf>,
+    },
+    /// Print the JSON Schema of policies, for editors
+    Schema,
+    Show(ShowPolicy),
+    /// Which rule decided each operation of a session, and why the others did not
+    Explain {
+        /// Id of the session: whole, or its start or end
+        session: String,
+    },
+}
+
+/// Policies that apply to a job, with their digests
+///
+/// Of the given files; of the running daemon where none is given.
+#[derive(Debug, Args)]
+pub(crate) struct ShowPolicy {
+    /// Name of the pipeline
+    #[arg(long, value_name = "PIPELINE", default_value = "run")]
+    pub(crate) job: String,
+    /// Label of the job
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) labels: Vec<Label>,
+    /// Policy files, or directories of them
+    #[arg(value_name = "FILE|DIR")]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: Json,
+}

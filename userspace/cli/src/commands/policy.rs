@@ -1,0 +1,150 @@
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use sluice_flow::{Job, JobId};
+use sluice_policy::{HostDefault, PolicyName, PolicySet, Source as Text};
+
+use super::policy_files::sources;
+use crate::args::{PolicyCommand, ShowPolicy};
+use crate::failure::hinted;
+use crate::paper::{Cell, Paint, Table, count, eprint, look, one_line, print, print_json};
+use crate::source::{Daemon, Source};
+
+pub(crate) fn run(state: &Path, command: PolicyCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        PolicyCommand::Check { files } => check(sources(&files)?),
+        PolicyCommand::Test { .. } => anyhow::bail!("policy test: not in this build yet"),
+        PolicyCommand::Schema => anyhow::bail!("policy schema: not in this build yet"),
+        PolicyCommand::Show(options) => show(state, &options),
+        PolicyCommand::Explain { session } => explain(state, &session),
+    }
+}
+
+/// Errors and lints go to standard error, as a compiler's; an error fails.
+fn check(sources: Vec<Text>) -> anyhow::Result<ExitCode> {
+    let files = u64::try_from(sources.len())?;
+    match load(sources) {
+        Ok(set) => {
+            print(&format!("{} checked: no errors\n", count(files, "policy")))?;
+            let _ = set;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(wrong) => {
+            for error in &wrong.errors {
+                eprint(&format!("{error}\n"));
+            }
+            let errors = u64::try_from(wrong.errors.len())?;
+            eprint(&format!(
+                "{} checked: {}\n",
+                count(files, "policy"),
+                count(errors, "error")
+            ));
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn load(sources: Vec<Text>) -> Result<PolicySet, sluice_policy::PolicyErrors> {
+    let uid = |name: &str| {
+        let user = nix::unistd::User::from_name(name).ok().flatten();
+        user.map(|user| user.uid.as_raw())
+    };
+    PolicySet::load_on(sources, HostDefault::Deny, &uid)
+}
+
+/// A policy, as `--json` prints it.
+#[derive(Serialize)]
+struct Shown {
+    policy: String,
+    digest: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+}
+
+impl From<PolicyName> for Shown {
+    fn from(name: PolicyName) -> Self {
+        Self {
+            policy: name.name,
+            digest: name.digest,
+            layer: Some(name.layer.word().to_owned()),
+            file: Some(name.file),
+        }
+    }
+}
+
+fn show(state: &Path, options: &ShowPolicy) -> anyhow::Result<ExitCode> {
+    let shown: Vec<Shown> = if options.files.is_empty() {
+        of_daemon(state)?
+    } else {
+        of_files(options)?
+    };
+    if options.output.json {
+        print_json(shown)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if shown.is_empty() {
+        print("no policy applies: the job gets the host default, everything is refused\n")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = Table::new(&["LAYER", "POLICY", "DIGEST", "FILE"]);
+    for policy in shown {
+        table.row(vec![
+            Cell::new(one_line(&policy.layer.unwrap_or_default())),
+            Cell::new(one_line(&policy.policy)).look(look::HEAD),
+            Cell::new(one_line(&policy.digest)).look(look::DIM),
+            Cell::new(one_line(&policy.file.unwrap_or_default())),
+        ]);
+    }
+    print(&table.print(0, Paint::of_stdout()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn of_daemon(state: &Path) -> anyhow::Result<Vec<Shown>> {
+    let daemon = Daemon::find(state)?;
+    let status = daemon.wait(daemon.client.status())?;
+    let shown = |(policy, digest)| Shown {
+        policy,
+        digest,
+        layer: None,
+        file: None,
+    };
+    Ok(status.policies.into_iter().map(shown).collect())
+}
+
+fn of_files(options: &ShowPolicy) -> anyhow::Result<Vec<Shown>> {
+    let set = load(sources(&options.files)?).map_err(|errors| anyhow::anyhow!("{errors}"))?;
+    let labels = options.labels.iter().cloned();
+    let job = Job {
+        id: JobId::new(),
+        name: options.job.clone(),
+        labels: labels.map(|label| (label.key, label.value)).collect(),
+        uid: 0,
+    };
+    Ok(set
+        .for_job(&job)
+        .policies()
+        .into_iter()
+        .map(Shown::from)
+        .collect())
+}
+
+/// The daemon explains: it has the policies.
+fn explain(state: &Path, session: &str) -> anyhow::Result<ExitCode> {
+    let source = Source::find(state)?;
+    let Source::Daemon(daemon) = &source else {
+        return Err(hinted(
+            "explaining takes the policies, and no daemon runs that has them",
+            format!(
+                "start `sluice daemon`; `sluice sessions show {session}` shows what was decided"
+            ),
+        ));
+    };
+    let id = source.choose(session)?;
+    let text = daemon.wait(daemon.client.explain(id))?;
+    let lines = text.lines().map(|line| format!("{}\n", one_line(line)));
+    print(&lines.collect::<String>())?;
+    Ok(ExitCode::SUCCESS)
+}
