@@ -324,3 +324,19 @@ fn a_tcp_message_has_65535_bytes_and_not_one_more() {
     assert!(frame(&vec![0; MESSAGE_BYTES]).is_some());
     assert!(frame(&vec![0; MESSAGE_BYTES + 1]).is_none());
 }
+
+#[test]
+fn the_corpus_is_read() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/dns");
+    let read = |kind: &str| -> Vec<Vec<u8>> {
+        let entries = std::fs::read_dir(format!("{folder}/{kind}")).unwrap();
+        entries
+            .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
+            .collect()
+    };
+    let (queries, replies) = (read("queries"), read("answers"));
+    assert!(queries.len() >= 3 && replies.len() >= 3);
+    assert!(queries.iter().all(|query| question(query).is_ok()));
+    let asked = question(&query()).unwrap();
+    assert!(replies.iter().all(|reply| answers(reply, &asked).is_ok()));
+}

@@ -1,6 +1,7 @@
 //! One exchange: a request that may pass goes up, its response comes down, both at the same time.
 
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
@@ -13,7 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::download::{Asked as Question, DownFault, Downloaded, download};
 use super::error::Fault;
-use super::leg::Leg;
+use super::leg::{Incoming, Leg};
+use super::limits::{HALF_CLOSED, HELD_BYTES};
 use super::refusal;
 use super::relay::RelayFault;
 use super::request::Upgrade;
@@ -23,8 +25,10 @@ use super::upload::upload;
 
 /// How the two directions of an exchange ended.
 struct Ended {
-    /// `None`: the response was there first.
-    up: Option<Result<(), RelayFault>>,
+    /// Whether all of the request went up.
+    sent: bool,
+    /// Why the client, or the way up, failed.
+    up: Option<RelayFault>,
     /// `None`: the request could not be read to its end.
     down: Option<Result<Downloaded, DownFault>>,
     /// Whether something reached the client.
@@ -50,12 +54,13 @@ where
         };
         let reused = std::mem::replace(&mut self.reused, true);
         let ended = self.both_ways(&mut server, &asked, &pass).await;
-        let may_go_on = asked.head.keep_alive && matches!(ended.up, Some(Ok(())));
+        let may_go_on = asked.head.keep_alive && ended.sent;
         match ended {
             Ended {
-                up: Some(Err(RelayFault::Source(fault))),
+                up: Some(RelayFault::Source(fault)),
                 begun,
                 down: None,
+                ..
             } => {
                 if begun || fault == Fault::CutShort {
                     self.gate.refused(&refusal::of_client(fault));
@@ -114,7 +119,7 @@ where
         asked: &Asked,
         pass: &Pass,
     ) -> Ended {
-        let (up_bytes, down_bytes) = (Cell::new(0), Cell::new(0));
+        let (up_bytes, down_bytes, sent) = (Cell::new(0), Cell::new(0), Cell::new(false));
         let masked = pass.masker.is_some();
         let question = Question {
             version: asked.head.version,
@@ -125,30 +130,28 @@ where
             },
         };
         let mut ended = Ended {
+            sent: false,
             up: None,
             down: None,
             begun: false,
         };
         {
             let (from, to) = (&mut self.client.incoming, &mut server.out);
-            let mut up = pin!(upload(
-                from,
-                asked.head_bytes,
-                &asked.head,
-                masked,
-                to,
-                &up_bytes
-            ));
+            let mut up = pin!(async {
+                upload(from, asked.head_bytes, &asked.head, masked, to, &up_bytes).await?;
+                sent.set(true);
+                Err::<Infallible, _>(until_gone(from, &down_bytes).await)
+            });
             let (from, to) = (&mut server.incoming, &mut self.client.out);
             let mut down = pin!(download(from, &question, pass, to, self.gate, &down_bytes));
             poll_fn(|cx| {
                 if ended.up.is_none()
-                    && let Poll::Ready(result) = up.as_mut().poll(cx)
+                    && let Poll::Ready(Err(fault)) = up.as_mut().poll(cx)
                 {
-                    let client_failed =
-                        matches!(result, Err(RelayFault::Source(_) | RelayFault::SourceIo(_)));
-                    ended.up = Some(result);
-                    if client_failed {
+                    let server_failed = matches!(fault, RelayFault::Sink);
+                    ended.up = Some(fault);
+                    // A server that takes no more may have answered already.
+                    if !server_failed {
                         return Poll::Ready(());
                     }
                 }
@@ -158,6 +161,7 @@ where
             })
             .await;
         }
+        ended.sent = sent.get();
         ended.begun = down_bytes.get() > 0;
         self.gate.passed(Direction::Up, up_bytes.get());
         self.gate.passed(Direction::Down, down_bytes.get());
@@ -222,6 +226,33 @@ where
             Outcome::Refused
         } else {
             Outcome::Failed
+        }
+    }
+}
+
+/// Listens to a client that waits for its answer, and ends when it is gone: when its connection
+/// breaks, or when it ended its side and nothing came down for it for [`HALF_CLOSED`]. What it
+/// sends ahead is kept; one that sends over [`HELD_BYTES`] ahead is not listened to any more.
+async fn until_gone<C>(from: &mut Incoming<C>, down_bytes: &Cell<u64>) -> RelayFault
+where
+    C: AsyncRead + AsyncWrite,
+{
+    while from.bytes.len() < HELD_BYTES {
+        match from.fill().await {
+            Ok(1..) => {}
+            Ok(0) => return until_silent(down_bytes).await,
+            Err(error) => return RelayFault::SourceIo(error),
+        }
+    }
+    std::future::pending().await
+}
+
+async fn until_silent(down_bytes: &Cell<u64>) -> RelayFault {
+    loop {
+        let before = down_bytes.get();
+        tokio::time::sleep(HALF_CLOSED).await;
+        if down_bytes.get() == before {
+            return RelayFault::SourceIo(std::io::ErrorKind::TimedOut.into());
         }
     }
 }

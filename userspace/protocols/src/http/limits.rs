@@ -20,7 +20,8 @@ pub const TRAILER_BYTES: usize = 16 * 1024;
 /// Interim (1xx) responses before the final one of a request.
 pub const INTERIM_RESPONSES: usize = 32;
 
-/// Bytes of a client that wait in the daemon while its request is held; more waits in the kernel.
+/// Bytes of a client that wait in the daemon while its request is held or answered; more waits in
+/// the kernel.
 pub const HELD_BYTES: usize = 64 * 1024;
 
 /// A refused request's body up to this size is skipped and the connection goes on.
@@ -53,6 +54,10 @@ pub const IDLE: Duration = Duration::from_secs(15 * 60);
 
 /// How long a head may take from its first byte to its last (408).
 pub const HEAD_TIME: Duration = Duration::from_secs(60);
+
+/// How long a server may be silent for a client that has ended its side of the connection. It
+/// may only have said that it sends no more; most of them are gone.
+pub const HALF_CLOSED: Duration = Duration::from_secs(60);
 
 /// How long, and for how many bytes, a refused client is listened to after the answer, so that
 /// a reset for bytes that nobody read does not overtake it (RFC 9112 section 9.6).

@@ -46,7 +46,7 @@ where
 /// before it was known to speak HTTP.
 ///
 /// Nothing of a request goes to the server before its verdict, and no request before the former
-/// is answered in full; what a client sends ahead waits in the kernel. It needs tokio's time
+/// is answered in full; what a client sends ahead waits. It needs tokio's time
 /// driver. On any outcome but [`Outcome::Closed`] the caller should reset the client's
 /// connection rather than close it, so that a body that ends with the connection cannot be
 /// taken for complete.

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod broken;
+mod corpus;
 mod decoding;
 mod exchanges;
 mod heads;
@@ -160,6 +161,8 @@ pub(super) enum Move {
     End,
     /// Drops the stream.
     Drop,
+    /// Does nothing for so many (paused) seconds.
+    Sleep(u64),
 }
 
 pub(super) fn wait(text: &'static str) -> Move {
@@ -182,6 +185,9 @@ pub(super) async fn play(mut stream: DuplexStream, script: Vec<Move>) -> Vec<u8>
             }
             Move::End => drop(stream.shutdown().await),
             Move::Drop => return all,
+            Move::Sleep(seconds) => {
+                tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
+            }
             Move::Await(text) => loop {
                 let found = all[seen..]
                     .windows(text.len())
