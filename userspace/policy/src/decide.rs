@@ -27,9 +27,11 @@ pub(crate) fn asked(operation: &Operation) -> SmallVec<[Asked<'_>; 2]> {
         Operation::Postgres(message) if message.statements.is_empty() => {
             smallvec![Asked::Postgres(message, None)]
         }
-        Operation::Postgres(message) => {
-            message.statements.iter().map(|s| Asked::Postgres(message, Some(s))).collect()
-        }
+        Operation::Postgres(message) => message
+            .statements
+            .iter()
+            .map(|s| Asked::Postgres(message, Some(s)))
+            .collect(),
     }
 }
 
@@ -53,19 +55,22 @@ pub(crate) fn operation(
         .map(|asked| judge(flow, view, asked, host))
         .reduce(Judged::strictest)
         .unwrap_or_default();
-    verdict::of(flow, judged, Some((operation, host)))
+    verdict::of(flow, &judged, Some((operation, host)))
 }
 
 /// What one operation or statement gets from all layers.
-fn judge<'p>(
-    flow: &'p FlowPolicy,
-    view: &View,
-    asked: &Asked<'_>,
-    host: &HostFact,
-) -> Judged<'p> {
+fn judge<'p>(flow: &'p FlowPolicy, view: &View, asked: &Asked<'_>, host: &HostFact) -> Judged<'p> {
     let layers = flow.job.layers.iter().zip(&flow.known).zip(&view.layers);
     layers
-        .map(|((layer, known), view)| LayerJudge { layer, known, asked, host }.judge(view))
+        .map(|((layer, known), view)| {
+            LayerJudge {
+                layer,
+                known,
+                asked,
+                host,
+            }
+            .judge(view)
+        })
         .reduce(Judged::of_layers)
         .unwrap_or_default()
 }
@@ -135,13 +140,17 @@ impl<'p> LayerJudge<'p, '_> {
             candidates
         };
         for candidate in candidates {
-            let Some((at, known)) = self.at(candidate.rule) else { continue };
+            let Some((at, known)) = self.at(candidate.rule) else {
+                continue;
+            };
             let rank = at.rule.verb.rank();
             if rank < Rank::Deny && decided(&enforced, rank) {
                 break;
             }
             let truth = self.truth(at, known, candidate.base);
-            let Some(opens) = matched(at, truth, kind) else { continue };
+            let Some(opens) = matched(at, truth, kind) else {
+                continue;
+            };
             sync |= at.rule.sync;
             payload = payload.max(at.rule.payload);
             all.add(at, opens);
@@ -168,7 +177,10 @@ impl<'p> LayerJudge<'p, '_> {
         let known = self.known.iter().enumerate();
         known
             .filter(|(_, known)| known.case != Truth::False)
-            .map(|(rule, known)| Candidate { rule, base: known.case })
+            .map(|(rule, known)| Candidate {
+                rule,
+                base: known.case,
+            })
             .collect()
     }
 
@@ -193,15 +205,21 @@ impl<'p> LayerJudge<'p, '_> {
 
     fn taken_out(&self, at: &JobRule, known: &Known) -> Truth {
         let side = at.rule.verb.side().opposite();
-        Truth::any(at.rule.unless.iter().zip(&known.unless).map(|(case, known)| {
-            known.and(case.of_operation(self.host, self.asked, side))
-        }))
+        Truth::any(
+            at.rule
+                .unless
+                .iter()
+                .zip(&known.unless)
+                .map(|(case, known)| known.and(case.of_operation(self.host, self.asked, side))),
+        )
     }
 
     fn only_resolves(&self, at: &JobRule) -> bool {
         let what = &at.rule.case.what;
         let about_dns = what.dns.is_some() || what.protocol.iter().any(|p| p == "dns");
-        let Asked::Dns(question) = self.asked else { return false };
+        let Asked::Dns(question) = self.asked else {
+            return false;
+        };
         !what.host.is_empty() && !about_dns && is_address(question)
     }
 
@@ -221,9 +239,10 @@ impl<'p> LayerJudge<'p, '_> {
             if !opens {
                 continue;
             }
-            for (tally, takes_part) in
-                [(&mut *all, true), (&mut *enforced, at.rule.mode == Mode::Enforce)]
-            {
+            for (tally, takes_part) in [
+                (&mut *all, true),
+                (&mut *enforced, at.rule.mode == Mode::Enforce),
+            ] {
                 if takes_part && tally.rank.is_none_or(|rank| rank == Rank::Allow) {
                     tally.rank = Some(Rank::Allow);
                     tally.rules.push(at);
@@ -234,7 +253,9 @@ impl<'p> LayerJudge<'p, '_> {
 }
 
 fn is_address(question: &DnsQuestion) -> bool {
-    ADDRESS_TYPES.iter().any(|t| question.r#type.eq_ignore_ascii_case(t))
+    ADDRESS_TYPES
+        .iter()
+        .any(|t| question.r#type.eq_ignore_ascii_case(t))
 }
 
 /// Whether a rule whose conditions have this truth takes part, and whether it opens what is
@@ -258,20 +279,36 @@ pub(crate) fn connection(flow: &FlowPolicy, view: &View) -> Option<Verdict> {
     }
     let layers = flow.job.layers.iter().zip(&flow.known).zip(&view.layers);
     let refusals = layers.filter_map(|((layer, known), view)| {
-        let judge = LayerJudge { layer, known, asked: &Asked::Connect, host: &flow.host };
+        let judge = LayerJudge {
+            layer,
+            known,
+            asked: &Asked::Connect,
+            host: &flow.host,
+        };
         judge.refuses_connection(view)
     });
     let ruling = refusals.reduce(Ruling::strictest_layer)?;
-    let judged = Judged { all: ruling.clone(), enforced: ruling, sync: false, payload: None };
-    Some(verdict::of(flow, judged, None))
+    let judged = Judged {
+        all: ruling.clone(),
+        enforced: ruling,
+        sync: false,
+        payload: None,
+    };
+    Some(verdict::of(flow, &judged, None))
 }
 
 impl<'p> LayerJudge<'p, '_> {
     fn refuses_connection(&self, view: &LayerView) -> Option<Ruling<'p>> {
         let mut denied: SmallVec<[&'p JobRule; 4]> = SmallVec::new();
-        let mut could_open = self.layer.fallback.as_ref().is_none_or(|f| f.rank == Rank::Allow);
+        let mut could_open = self
+            .layer
+            .fallback
+            .as_ref()
+            .is_none_or(|f| f.rank == Rank::Allow);
         for candidate in &view.connect {
-            let Some((at, known)) = self.at(candidate.rule) else { continue };
+            let Some((at, known)) = self.at(candidate.rule) else {
+                continue;
+            };
             if at.rule.mode == Mode::Shadow {
                 continue;
             }
@@ -291,7 +328,10 @@ impl<'p> LayerJudge<'p, '_> {
         match (denied.is_empty(), could_open) {
             (false, _) => Some(Ruling::of(self.layer.layer, Rank::Deny, denied)),
             (true, true) => None,
-            (true, false) => Some(Ruling::fallback(self.layer.layer, self.layer.fallback.as_ref())),
+            (true, false) => Some(Ruling::fallback(
+                self.layer.layer,
+                self.layer.fallback.as_ref(),
+            )),
         }
     }
 
@@ -310,6 +350,13 @@ impl<'p> LayerJudge<'p, '_> {
 
 /// What an opaque stream is called in messages.
 pub(crate) fn looks_like(stream: &OpaqueStream) -> &str {
-    if stream.looks_like.is_empty() { "unknown" } else { &stream.looks_like }
+    if stream.looks_like.is_empty() {
+        "unknown"
+    } else {
+        &stream.looks_like
+    }
 }
 
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -56,7 +56,11 @@ impl Diagnostic {
         span: Span,
         message: impl Into<String>,
     ) -> Self {
-        let line = source.text.lines().nth(span.line.saturating_sub(1)).unwrap_or_default();
+        let line = source
+            .text
+            .lines()
+            .nth(span.line.saturating_sub(1))
+            .unwrap_or_default();
         Self {
             severity,
             file: source.file.clone(),
@@ -83,7 +87,11 @@ fn printable(c: char) -> char {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Span { line, column, length } = self.span;
+        let Span {
+            line,
+            column,
+            length,
+        } = self.span;
         let word = match self.severity {
             Severity::Warning => "warning",
             Severity::Error => "error",
@@ -119,8 +127,15 @@ impl fmt::Display for PolicyErrors {
         for error in &self.errors {
             writeln!(f, "{error}")?;
         }
-        let more = if self.errors.len() >= MAX_ERRORS { " or more" } else { "" };
-        let (count, s) = (self.errors.len(), if self.errors.len() == 1 { "" } else { "s" });
+        let more = if self.errors.len() >= MAX_ERRORS {
+            " or more"
+        } else {
+            ""
+        };
+        let (count, s) = (
+            self.errors.len(),
+            if self.errors.len() == 1 { "" } else { "s" },
+        );
         write!(f, "{count}{more} error{s}: the policy is not used")
     }
 }
@@ -134,7 +149,10 @@ pub(crate) struct Complaints {
 
 impl Complaints {
     pub(crate) fn new(source: Arc<SourceText>) -> Self {
-        Self { source, errors: Vec::new() }
+        Self {
+            source,
+            errors: Vec::new(),
+        }
     }
 
     /// Notes an error; gives it back so that a fix can be added.
@@ -161,7 +179,12 @@ impl Complaints {
 /// The known word that is nearest to a misspelt one, if any is near.
 pub(crate) fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
     let short: String = word.chars().take(MAX_SNIPPET).collect();
-    let most = (short.chars().count() / 3).clamp(1, 3);
+    // Two letters that changed places are two edits.
+    let most = match short.chars().count() {
+        0..=3 => 1,
+        4..=8 => 2,
+        _ => 3,
+    };
     known
         .into_iter()
         .map(|known| (distance(&short, known), known))
@@ -224,8 +247,15 @@ mod tests {
 
     #[test]
     fn it_reads_like_a_compiler() {
-        let source = SourceText { file: "p.yaml".into(), text: "a: 1\nhosst: x\n".into() };
-        let span = Span { line: 2, column: 1, length: 5 };
+        let source = SourceText {
+            file: "p.yaml".into(),
+            text: "a: 1\nhosst: x\n".into(),
+        };
+        let span = Span {
+            line: 2,
+            column: 1,
+            length: 5,
+        };
         let error = Diagnostic::at(&source, Severity::Error, span, "unknown key `hosst`")
             .fix("did you mean `host`?");
         assert_eq!(
@@ -237,15 +267,25 @@ mod tests {
 
     #[test]
     fn a_place_outside_the_text_is_printed_without_a_snippet() {
-        let source = SourceText { file: "p.yaml".into(), text: String::new() };
-        let span = Span { line: 9, column: 40, length: 2 };
+        let source = SourceText {
+            file: "p.yaml".into(),
+            text: String::new(),
+        };
+        let span = Span {
+            line: 9,
+            column: 40,
+            length: 2,
+        };
         let error = Diagnostic::at(&source, Severity::Warning, span, "odd");
         assert_eq!(error.to_string(), "warning: odd\n --> p.yaml:9:40\n");
     }
 
     #[test]
     fn control_characters_are_not_printed() {
-        let source = SourceText { file: "p.yaml".into(), text: "a: \u{1b}[2J".into() };
+        let source = SourceText {
+            file: "p.yaml".into(),
+            text: "a: \u{1b}[2J".into(),
+        };
         let error = Diagnostic::at(&source, Severity::Error, Span::default(), "odd");
         assert!(!error.to_string().contains('\u{1b}'));
     }

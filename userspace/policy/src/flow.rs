@@ -46,7 +46,9 @@ impl Known {
             None => crate::who::Who::default().truth(lineage),
         };
         let mut address = AllOf::quick();
-        rule.case.what.address_keys(facts.ip, facts.port, &mut address);
+        rule.case
+            .what
+            .address_keys(facts.ip, facts.port, &mut address);
         let unless = |case: &Case| case.of_flow(lineage, facts.ip, facts.port);
         Self {
             case: who.and(address.truth()),
@@ -78,7 +80,11 @@ impl LayerView {
         let mut view = Self::default();
         for (rule, (at, known)) in layer.rules.iter().zip(known).enumerate() {
             let what = &at.rule.case.what;
-            let name = if what.host.is_empty() { Truth::True } else { what.host_truth(host) };
+            let name = if what.host.is_empty() {
+                Truth::True
+            } else {
+                what.host_truth(host)
+            };
             let base = known.case.and(name);
             if base == Truth::False {
                 continue;
@@ -136,17 +142,32 @@ pub struct FlowPolicy {
 
 impl FlowPolicy {
     pub(crate) fn new(job: Arc<JobPolicy>, facts: FlowFacts<'_>) -> Self {
-        let facts = FlowFacts { ip: facts.ip.to_canonical(), ..facts };
+        let facts = FlowFacts {
+            ip: facts.ip.to_canonical(),
+            ..facts
+        };
         let known: Vec<Vec<Known>> = job
             .layers
             .iter()
-            .map(|layer| layer.rules.iter().map(|at| Known::of(&at.rule, &facts)).collect())
+            .map(|layer| {
+                layer
+                    .rules
+                    .iter()
+                    .map(|at| Known::of(&at.rule, &facts))
+                    .collect()
+            })
             .collect();
         let of_flow = |case: &Case| case.of_flow(facts.lineage, facts.ip, facts.port);
         let masks = job
             .policies
             .iter()
-            .map(|policy| policy.masks.iter().map(|mask| of_flow(&mask.case)).collect())
+            .map(|policy| {
+                policy
+                    .masks
+                    .iter()
+                    .map(|mask| of_flow(&mask.case))
+                    .collect()
+            })
             .collect();
         let view = View::new(&job, &known, facts.host);
         Self {
@@ -232,6 +253,10 @@ impl FlowPolicy {
 impl View {
     fn new(job: &JobPolicy, known: &[Vec<Known>], host: &HostFact) -> Self {
         let layers = job.layers.iter().zip(known);
-        Self { layers: layers.map(|(layer, known)| LayerView::new(layer, known, host)).collect() }
+        Self {
+            layers: layers
+                .map(|(layer, known)| LayerView::new(layer, known, host))
+                .collect(),
+        }
     }
 }

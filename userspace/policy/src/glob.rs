@@ -69,7 +69,10 @@ impl Glob {
             Some(wild) => Shape::Wild(wild),
             None => Shape::Exact,
         };
-        Ok(Self { text: text.into(), shape })
+        Ok(Self {
+            text: text.into(),
+            shape,
+        })
     }
 
     pub(crate) fn matches(&self, subject: &str) -> bool {
@@ -89,11 +92,6 @@ impl Glob {
 
     pub(crate) fn text(&self) -> &str {
         &self.text
-    }
-
-    /// What every text that it matches begins with.
-    pub(crate) fn literal_head(&self) -> &str {
-        self.text.split('*').next().unwrap_or_default()
     }
 
     /// Whether it matches any text at all.
@@ -117,7 +115,9 @@ enum Token {
     /// `*`
     Inside,
     /// `**`; with the flag it may swallow the separator behind it.
-    Across { optional: bool },
+    Across {
+        optional: bool,
+    },
 }
 
 /// A glob with wildcards: literal head and tail, and an automaton for what is between.
@@ -154,7 +154,11 @@ impl Wild {
         let literal = |tokens: &[Token]| tokens.iter().filter_map(byte).collect();
         let bits = |wanted: fn(&Token) -> bool| {
             let bit = |(i, token)| if wanted(token) { 1u128 << i } else { 0 };
-            middle.iter().enumerate().map(bit).fold(0, std::ops::BitOr::bitor)
+            middle
+                .iter()
+                .enumerate()
+                .map(bit)
+                .fold(0, std::ops::BitOr::bitor)
         };
         Ok(Some(Self {
             head: literal(head),
@@ -183,9 +187,17 @@ impl Wild {
     fn matches_middle(&self, middle: &[u8]) -> bool {
         let mut states = self.skipped(1);
         for &byte in middle {
-            let waiting = self.bytes.iter().find(|(b, _)| *b == byte).map_or(0, |(_, m)| *m);
+            let waiting = self
+                .bytes
+                .iter()
+                .find(|(b, _)| *b == byte)
+                .map_or(0, |(_, m)| *m);
             let moved = self.skipped((states & waiting) << 1);
-            let inside = if Some(byte) == self.separator { 0 } else { states & self.inside };
+            let inside = if Some(byte) == self.separator {
+                0
+            } else {
+                states & self.inside
+            };
             states = self.stars_end(moved | inside | (states & self.across));
             if states == 0 {
                 return false;
@@ -214,7 +226,11 @@ fn byte(token: &Token) -> Option<u8> {
 
 fn byte_masks(tokens: &[Token]) -> Box<[(u8, u128)]> {
     let mut masks: Vec<(u8, u128)> = Vec::new();
-    for (i, byte) in tokens.iter().enumerate().filter_map(|(i, t)| byte(t).map(|b| (i, b))) {
+    for (i, byte) in tokens
+        .iter()
+        .enumerate()
+        .filter_map(|(i, t)| byte(t).map(|b| (i, b)))
+    {
         match masks.iter_mut().find(|(b, _)| *b == byte) {
             Some((_, mask)) => *mask |= 1 << i,
             None => masks.push((byte, 1 << i)),
@@ -243,7 +259,10 @@ fn tokens(text: &[u8], parts: Parts) -> Vec<Token> {
             (0, Parts::One) => continue,
         };
         let repeats = star == Token::Across { optional: true }
-            && matches!(tokens.as_slice(), [.., Token::Across { optional: true }, Token::Byte(b'/')]);
+            && matches!(
+                tokens.as_slice(),
+                [.., Token::Across { optional: true }, Token::Byte(b'/')]
+            );
         if repeats {
             rest = rest.strip_prefix(b"/").unwrap_or(rest);
         } else {

@@ -19,7 +19,10 @@ pub(crate) struct JobRule {
 
 impl JobRule {
     pub(crate) fn reference(&self) -> RuleRef {
-        RuleRef { policy: self.policy.name.clone(), rule: self.rule.name.clone() }
+        RuleRef {
+            policy: self.policy.name.clone(),
+            rule: self.rule.name.clone(),
+        }
     }
 }
 
@@ -55,7 +58,10 @@ impl LayerPolicy {
         let mut rules: Vec<JobRule> = of_layer()
             .flat_map(|policy| {
                 let rules = policy.rules.iter();
-                rules.map(|rule| JobRule { rule: Arc::clone(rule), policy: Arc::clone(policy) })
+                rules.map(|rule| JobRule {
+                    rule: Arc::clone(rule),
+                    policy: Arc::clone(policy),
+                })
             })
             .collect();
         rules.sort_by(|a, b| {
@@ -88,7 +94,10 @@ impl JobPolicy {
         let layers = [Layer::Host, Layer::Organisation, Layer::Repository];
         let least = policies.iter().filter_map(|policy| policy.payload).max();
         Self {
-            layers: layers.iter().filter_map(|l| LayerPolicy::new(*l, &policies)).collect(),
+            layers: layers
+                .iter()
+                .filter_map(|l| LayerPolicy::new(*l, &policies))
+                .collect(),
             payload: least,
             policies,
             host_default,
@@ -119,6 +128,9 @@ impl JobPolicy {
     /// The policies that apply, host first.
     #[must_use]
     pub fn policies(&self) -> Vec<PolicyName> {
-        self.policies.iter().map(|policy| PolicyName::of(policy)).collect()
+        self.policies
+            .iter()
+            .map(|policy| PolicyName::of(policy))
+            .collect()
     }
 }

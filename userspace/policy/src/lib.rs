@@ -5,30 +5,46 @@
 //! and where to once, [`FlowPolicy::admit`] gives (or refuses) the [`Permit`] without which
 //! nothing is dialled, and [`FlowPolicy::decide`] judges each operation.
 
+mod cases;
 mod decide;
 mod diagnostic;
+mod explain;
 mod flow;
 mod glob;
 mod job;
 mod keys;
+#[cfg(test)]
+#[path = "layers_tests.rs"]
+mod layers;
 pub mod limits;
+mod lint;
 mod permit;
 mod postgres;
+#[cfg(test)]
+#[path = "properties_tests.rs"]
+mod properties;
 mod read;
 mod rule;
 mod ruling;
+mod schema;
 mod set;
+#[cfg(test)]
+mod testing;
 mod truth;
 mod verdict;
 mod what;
 mod who;
 mod yaml;
 
+pub use cases::{CaseResult, SqlParser, run_cases};
 pub use diagnostic::{Diagnostic, PolicyErrors, Severity, Span};
+pub use explain::{ExplainedLayer, ExplainedPart, ExplainedRule, Explanation};
 pub use flow::{FlowFacts, FlowPolicy};
 pub use job::JobPolicy;
+pub use lint::{Finding, Lint, check};
 pub use permit::{Admission, Permit};
 pub use read::UserLookup;
 pub use rule::Layer;
+pub use schema::schema;
 pub use set::{HostDefault, PolicyName, PolicySet, Source};
 pub use truth::{KeyTruth, Truth};

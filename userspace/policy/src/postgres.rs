@@ -19,7 +19,10 @@ impl DottedGlob {
             Some((_, last)) if !last.is_empty() => Some(Glob::new(last, Parts::Dotted)?),
             _ => None,
         };
-        Ok(Self { whole: Glob::new(text, Parts::Dotted)?, last })
+        Ok(Self {
+            whole: Glob::new(text, Parts::Dotted)?,
+            last,
+        })
     }
 
     /// A name without a schema may be that of any schema: unknown where the glob names one.
@@ -31,21 +34,31 @@ impl DottedGlob {
         let bare = !name.contains('.');
         match (&self.last, side) {
             (Some(last), _) if bare => {
-                if last.matches(name) { Truth::Unknown } else { Truth::False }
+                if last.matches(name) {
+                    Truth::Unknown
+                } else {
+                    Truth::False
+                }
             }
             (_, Side::Opens) => Truth::False,
             (_, Side::Closes) => tails(name).any(|tail| self.whole.matches(tail)).into(),
         }
     }
 
-    pub(crate) fn text(&self) -> &str {
-        self.whole.text()
+    /// Whether it matches the one name that another glob stands for.
+    pub(crate) fn matches_exactly(&self, name: &Self) -> bool {
+        name.whole
+            .exact()
+            .is_some_and(|name| self.whole.matches(name))
     }
 }
 
 /// `a.b.c`: `b.c`, `c`.
 fn tails(name: &str) -> impl Iterator<Item = &str> {
-    std::iter::successors(Some(name), |rest| rest.split_once('.').map(|(_, tail)| tail)).skip(1)
+    std::iter::successors(Some(name), |rest| {
+        rest.split_once('.').map(|(_, tail)| tail)
+    })
+    .skip(1)
 }
 
 fn any_glob(globs: &[DottedGlob], name: &str, side: Side) -> Truth {
@@ -73,7 +86,9 @@ impl Postgres {
     ) {
         let of = |look: &dyn Fn(&Statement) -> Truth| statement.map_or(Truth::Unknown, look);
         if !self.database.is_empty() {
-            all.key("postgres.database", || named(&self.database, &message.database));
+            all.key("postgres.database", || {
+                named(&self.database, &message.database)
+            });
         }
         if !self.user.is_empty() {
             all.key("postgres.user", || named(&self.user, &message.user));
@@ -111,11 +126,20 @@ impl Postgres {
         if self.table.is_empty() {
             return (!statement.reads.is_empty()).into();
         }
-        Truth::any(statement.reads.iter().map(|table| any_glob(&self.table, table, side)))
+        Truth::any(
+            statement
+                .reads
+                .iter()
+                .map(|table| any_glob(&self.table, table, side)),
+        )
     }
 
     fn kind_truth(&self, statement: &Statement) -> Truth {
-        if self.statement.iter().any(|glob| glob.matches(&statement.kind)) {
+        if self
+            .statement
+            .iter()
+            .any(|glob| glob.matches(&statement.kind))
+        {
             Truth::True
         } else if statement.kind == "unknown" {
             Truth::Unknown
@@ -149,7 +173,9 @@ impl Postgres {
             || tell_nothing
             || statement.columns.iter().any(|column| wild(column));
         let named = statement.columns.iter().filter(|column| !wild(column));
-        let mut truths = named.map(|column| any_glob(&self.column, column, side)).peekable();
+        let mut truths = named
+            .map(|column| any_glob(&self.column, column, side))
+            .peekable();
         match side {
             Side::Closes => Truth::any(truths).or(unknown_unless(!untold)),
             Side::Opens if truths.peek().is_none() && !untold => Truth::False,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_flow::verdict::Payload;
-use sluice_flow::{ApprovalTerms, Decision, HostFact, Job, Lineage};
+use sluice_flow::{ApprovalTerms, HostFact, Job, Lineage};
 use sluice_masking::MaskRule;
 
 use crate::diagnostic::{SourceText, Span};
@@ -67,14 +67,6 @@ impl Verb {
         match self {
             Self::Allow => Side::Opens,
             Self::Approve(_) | Self::Deny => Side::Closes,
-        }
-    }
-
-    pub(crate) fn decision(&self) -> Decision {
-        match self {
-            Self::Allow => Decision::Allow,
-            Self::Approve(terms) => Decision::Approve(terms.clone()),
-            Self::Deny => Decision::Deny,
         }
     }
 }

@@ -19,20 +19,35 @@ pub(crate) struct Ruling<'p> {
 impl Default for Ruling<'_> {
     /// Nothing was judged: refuse.
     fn default() -> Self {
-        Self { rank: Rank::Deny, layer: None, rules: SmallVec::new(), fallback: None }
+        Self {
+            rank: Rank::Deny,
+            layer: None,
+            rules: SmallVec::new(),
+            fallback: None,
+        }
     }
 }
 
 impl<'p> Ruling<'p> {
     pub(crate) fn of(layer: Layer, rank: Rank, rules: SmallVec<[&'p JobRule; 4]>) -> Self {
-        Self { rank, layer: Some(layer), rules, fallback: None }
+        Self {
+            rank,
+            layer: Some(layer),
+            rules,
+            fallback: None,
+        }
     }
 
     /// What a layer's default says; a layer of which all policies only tell lets everything
     /// pass.
     pub(crate) fn fallback(layer: Layer, fallback: Option<&'p Fallback>) -> Self {
         let rank = fallback.map_or(Rank::Allow, |fallback| fallback.rank);
-        Self { rank, layer: Some(layer), rules: SmallVec::new(), fallback }
+        Self {
+            rank,
+            layer: Some(layer),
+            rules: SmallVec::new(),
+            fallback,
+        }
     }
 
     /// The strictest of two layers. Of two that refuse, one that says why in a rule is named,

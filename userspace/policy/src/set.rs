@@ -95,7 +95,10 @@ impl PolicySet {
         }
         errors.extend(same_names(&policies));
         if errors.is_empty() {
-            return Ok(Self { policies, host_default });
+            return Ok(Self {
+                policies,
+                host_default,
+            });
         }
         errors.truncate(MAX_ERRORS);
         Err(PolicyErrors { errors })
@@ -104,14 +107,23 @@ impl PolicySet {
     /// The policies that apply to a job, ready to judge its flows.
     #[must_use]
     pub fn for_job(&self, job: &Job) -> Arc<JobPolicy> {
-        let applying = self.policies.iter().filter(|policy| policy.applies_to.matches(job));
-        Arc::new(JobPolicy::new(applying.cloned().collect(), self.host_default))
+        let applying = self
+            .policies
+            .iter()
+            .filter(|policy| policy.applies_to.matches(job));
+        Arc::new(JobPolicy::new(
+            applying.cloned().collect(),
+            self.host_default,
+        ))
     }
 
     /// The policies of the set.
     #[must_use]
     pub fn names(&self) -> Vec<PolicyName> {
-        self.policies.iter().map(|policy| PolicyName::of(policy)).collect()
+        self.policies
+            .iter()
+            .map(|policy| PolicyName::of(policy))
+            .collect()
     }
 }
 
@@ -127,10 +139,22 @@ impl PolicyName {
 }
 
 fn too_many(files: usize) -> Diagnostic {
-    let source = SourceText { file: "the policy set".to_owned(), text: String::new() };
+    let source = SourceText {
+        file: "the policy set".to_owned(),
+        text: String::new(),
+    };
     let message = format!("{files} policy files, at most {MAX_FILES} are read");
-    Diagnostic::at(&source, Severity::Error, Span { line: 1, column: 1, length: 1 }, message)
-        .fix("join policies that apply to the same jobs")
+    Diagnostic::at(
+        &source,
+        Severity::Error,
+        Span {
+            line: 1,
+            column: 1,
+            length: 1,
+        },
+        message,
+    )
+    .fix("join policies that apply to the same jobs")
 }
 
 /// Records name a policy by its name: two of one name could not be told apart.

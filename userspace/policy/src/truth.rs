@@ -116,11 +116,19 @@ pub(crate) struct AllOf<'n> {
 
 impl<'n> AllOf<'n> {
     pub(crate) fn quick() -> Self {
-        Self { truth: Truth::True, prefix: "", notes: None }
+        Self {
+            truth: Truth::True,
+            prefix: "",
+            notes: None,
+        }
     }
 
     pub(crate) fn noting(prefix: &'static str, notes: &'n mut Vec<KeyTruth>) -> Self {
-        Self { truth: Truth::True, prefix, notes: Some(notes) }
+        Self {
+            truth: Truth::True,
+            prefix,
+            notes: Some(notes),
+        }
     }
 
     pub(crate) fn key(&mut self, name: &str, look: impl FnOnce() -> Truth) {
@@ -130,7 +138,10 @@ impl<'n> AllOf<'n> {
         let truth = look();
         self.truth = self.truth.and(truth);
         if let Some(notes) = &mut self.notes {
-            notes.push(KeyTruth { key: format!("{}{name}", self.prefix), truth });
+            notes.push(KeyTruth {
+                key: format!("{}{name}", self.prefix),
+                truth,
+            });
         }
     }
 

@@ -21,7 +21,7 @@ const MAX_SHOWN: usize = 120;
 /// What is said of an operation; `None`: of a connection.
 type About<'a> = Option<(&'a Operation, &'a HostFact)>;
 
-pub(crate) fn of(flow: &FlowPolicy, judged: Judged<'_>, about: About<'_>) -> Verdict {
+pub(crate) fn of(flow: &FlowPolicy, judged: &Judged<'_>, about: About<'_>) -> Verdict {
     let decision = decision(&judged.enforced);
     let would_be = match judged.all.rank == judged.enforced.rank {
         true => None,
@@ -29,7 +29,11 @@ pub(crate) fn of(flow: &FlowPolicy, judged: Judged<'_>, about: About<'_>) -> Ver
     };
     // What only would have happened is told by those who would have caused it.
     let only_told = judged.all.rank > judged.enforced.rank;
-    let ruling = if only_told { &judged.all } else { &judged.enforced };
+    let ruling = if only_told {
+        &judged.all
+    } else {
+        &judged.enforced
+    };
     let message = match ruling.rank {
         Rank::Allow => String::new(),
         Rank::Approve | Rank::Deny => message(flow, ruling, &decision, about),
@@ -72,7 +76,10 @@ fn expected(ruling: &Ruling<'_>) -> bool {
 fn references(ruling: &Ruling<'_>) -> Vec<RuleRef> {
     match ruling.fallback {
         Some(fallback) if ruling.rules.is_empty() => {
-            vec![RuleRef { policy: fallback.policy.name.clone(), rule: "default".to_owned() }]
+            vec![RuleRef {
+                policy: fallback.policy.name.clone(),
+                rule: "default".to_owned(),
+            }]
         }
         _ => ruling.rules.iter().map(|at| at.reference()).collect(),
     }
@@ -84,8 +91,11 @@ fn message(
     decision: &Decision,
     about: About<'_>,
 ) -> String {
-    let mut said: Vec<&str> =
-        ruling.rules.iter().filter_map(|at| at.rule.message.as_deref()).collect();
+    let mut said: Vec<&str> = ruling
+        .rules
+        .iter()
+        .filter_map(|at| at.rule.message.as_deref())
+        .collect();
     said.dedup();
     if !said.is_empty() && ruling.rank == Rank::Deny {
         return said.join("; ");
@@ -119,12 +129,12 @@ fn message(
 }
 
 /// No policy applies to the job.
-pub(crate) fn host_default(
-    flow: &FlowPolicy,
-    operation: &Operation,
-    host: &HostFact,
-) -> Verdict {
-    by_host(flow, flow.job.host_default.rank(), &summary(flow, operation, host))
+pub(crate) fn host_default(flow: &FlowPolicy, operation: &Operation, host: &HostFact) -> Verdict {
+    by_host(
+        flow,
+        flow.job.host_default.rank(),
+        &summary(flow, operation, host),
+    )
 }
 
 pub(crate) fn host_default_connection(flow: &FlowPolicy) -> Verdict {
@@ -146,7 +156,10 @@ fn by_host(flow: &FlowPolicy, rank: Rank, shown: &str) -> Verdict {
     Verdict {
         decision,
         would_be: None,
-        rules: vec![RuleRef { policy: HOST_DEFAULT.to_owned(), rule: "default".to_owned() }],
+        rules: vec![RuleRef {
+            policy: HOST_DEFAULT.to_owned(),
+            rule: "default".to_owned(),
+        }],
         digest: String::new(),
         layer: Layer::Host.word().to_owned(),
         expected: false,
@@ -160,7 +173,9 @@ fn by_host(flow: &FlowPolicy, rank: Rank, shown: &str) -> Verdict {
 pub(crate) fn names_disagree(flow: &FlowPolicy, claimed: &str, resolved: &[String]) -> Verdict {
     let layers = &flow.job.layers;
     let only_told = !layers.is_empty() && layers.iter().all(|layer| layer.fallback.is_none());
-    let by = layers.iter().find(|layer| only_told || layer.fallback.is_some());
+    let by = layers
+        .iter()
+        .find(|layer| only_told || layer.fallback.is_some());
     let names = match resolved {
         [] => "no name".to_owned(),
         names => names.join(", "),
@@ -173,9 +188,17 @@ pub(crate) fn names_disagree(flow: &FlowPolicy, claimed: &str, resolved: &[Strin
     Verdict {
         decision,
         would_be,
-        rules: vec![RuleRef { policy: policy.to_owned(), rule: rule.to_owned() }],
-        digest: by.map(|l| l.shadow_fallback.policy.digest.clone()).unwrap_or_default(),
-        layer: by.map_or(Layer::Host, |layer| layer.layer).word().to_owned(),
+        rules: vec![RuleRef {
+            policy: policy.to_owned(),
+            rule: rule.to_owned(),
+        }],
+        digest: by
+            .map(|l| l.shadow_fallback.policy.digest.clone())
+            .unwrap_or_default(),
+        layer: by
+            .map_or(Layer::Host, |layer| layer.layer)
+            .word()
+            .to_owned(),
         expected: false,
         sync: false,
         payload: flow.job.payload(),
@@ -193,7 +216,10 @@ pub(crate) fn summary(flow: &FlowPolicy, operation: &Operation, host: &HostFact)
     let place = place(flow, host);
     match operation {
         Operation::Opaque(stream) => {
-            format!("a stream that is not understood ({}) to {place}", printable(looks_like(stream)))
+            format!(
+                "a stream that is not understood ({}) to {place}",
+                printable(looks_like(stream))
+            )
         }
         Operation::Http(request) => {
             let (method, path) = (printable(&request.method), printable(&request.path));
@@ -201,7 +227,11 @@ pub(crate) fn summary(flow: &FlowPolicy, operation: &Operation, host: &HostFact)
         }
         Operation::Postgres(message) => {
             let kinds: Vec<&str> = message.statements.iter().map(|s| s.kind.as_str()).collect();
-            let kinds = if kinds.is_empty() { "unknown".to_owned() } else { kinds.join(", ") };
+            let kinds = if kinds.is_empty() {
+                "unknown".to_owned()
+            } else {
+                kinds.join(", ")
+            };
             let mut touched: Vec<&str> = message
                 .statements
                 .iter()
@@ -213,12 +243,20 @@ pub(crate) fn summary(flow: &FlowPolicy, operation: &Operation, host: &HostFact)
             match touched.as_slice() {
                 [] => format!("{} at {place}", printable(&kinds)),
                 tables => {
-                    format!("{} on {} at {place}", printable(&kinds), printable(&tables.join(", ")))
+                    format!(
+                        "{} on {} at {place}",
+                        printable(&kinds),
+                        printable(&tables.join(", "))
+                    )
                 }
             }
         }
         Operation::Dns(question) => {
-            format!("the question {} {}", printable(&question.r#type), printable(&question.name))
+            format!(
+                "the question {} {}",
+                printable(&question.r#type),
+                printable(&question.name)
+            )
         }
     }
 }
@@ -233,5 +271,9 @@ fn place(flow: &FlowPolicy, host: &HostFact) -> String {
 fn printable(text: &str) -> String {
     let plain = |c: char| if c.is_control() { '?' } else { c };
     let shown: String = text.chars().take(MAX_SHOWN).map(plain).collect();
-    if text.chars().nth(MAX_SHOWN).is_some() { format!("{shown}...") } else { shown }
+    if text.chars().nth(MAX_SHOWN).is_some() {
+        format!("{shown}...")
+    } else {
+        shown
+    }
 }

@@ -68,7 +68,9 @@ impl Http {
             all.key("http.method", || self.method(&request.method, side).into());
         }
         if !self.path.is_empty() {
-            all.key("http.path", || self.path.iter().any(|g| g.matches(&request.path)).into());
+            all.key("http.path", || {
+                self.path.iter().any(|g| g.matches(&request.path)).into()
+            });
         }
         for (name, globs) in &self.header {
             all.key("http.header", || header(request, name, globs, side).into());
@@ -88,7 +90,10 @@ impl Http {
 /// A field may be sent several times: to open, each value must match; to close, one.
 fn header(request: &HttpRequest, name: &str, globs: &[Glob], side: Side) -> bool {
     let matches = |value: &str| globs.iter().any(|glob| glob.matches(value));
-    let named = request.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+    let named = request
+        .headers
+        .iter()
+        .filter(|(n, _)| n.eq_ignore_ascii_case(name));
     let mut values = named.map(|(_, value)| value.trim()).peekable();
     match side {
         Side::Opens => values.peek().is_some() && values.all(matches),
@@ -106,11 +111,16 @@ pub(crate) struct Dns {
 impl Dns {
     fn keys(&self, question: &DnsQuestion, all: &mut AllOf<'_>) {
         if !self.name.is_empty() {
-            all.key("dns.name", || self.name.iter().any(|g| g.matches(&question.name)).into());
+            all.key("dns.name", || {
+                self.name.iter().any(|g| g.matches(&question.name)).into()
+            });
         }
         if !self.types.is_empty() {
             all.key("dns.type", || {
-                self.types.iter().any(|t| t.eq_ignore_ascii_case(&question.r#type)).into()
+                self.types
+                    .iter()
+                    .any(|t| t.eq_ignore_ascii_case(&question.r#type))
+                    .into()
             });
         }
     }
@@ -132,10 +142,14 @@ impl What {
     /// The keys that a flow answers once and for all: `cidr` and `port`.
     pub(crate) fn address_keys(&self, ip: IpAddr, port: u16, all: &mut AllOf<'_>) {
         if !self.cidr.is_empty() {
-            all.key("cidr", || self.cidr.iter().any(|net| net.contains(&ip)).into());
+            all.key("cidr", || {
+                self.cidr.iter().any(|net| net.contains(&ip)).into()
+            });
         }
         if !self.port.is_empty() {
-            all.key("port", || self.port.iter().any(|range| range.contains(&port)).into());
+            all.key("port", || {
+                self.port.iter().any(|range| range.contains(&port)).into()
+            });
         }
     }
 
@@ -217,8 +231,10 @@ impl What {
             (self.postgres.is_some(), Kind::Postgres),
             (self.dns.is_some(), Kind::Dns),
         ];
-        let block_fits = |(there, protocol): (bool, Kind)| !there || decoded(kind, protocol) != Truth::False;
-        let named = |name: &str| self.protocol.is_empty() || self.protocol.iter().any(|p| p == name);
+        let block_fits =
+            |(there, protocol): (bool, Kind)| !there || decoded(kind, protocol) != Truth::False;
+        let named =
+            |name: &str| self.protocol.is_empty() || self.protocol.iter().any(|p| p == name);
         let protocol_fits = match kind {
             Kind::Connect | Kind::Opaque => true,
             Kind::Http => named("http"),

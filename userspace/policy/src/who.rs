@@ -82,19 +82,28 @@ impl Who {
     /// All keys against a lineage. A lineage with a gap is unknown unless `lineage: any` says
     /// that it will do; what stands above a gap is unknown even then.
     pub(crate) fn keys(&self, lineage: &Lineage, all: &mut AllOf<'_>) {
-        if !self.incomplete_will_do && !(lineage.complete && !lineage.execs.is_empty()) {
+        let gap = !lineage.complete || lineage.execs.is_empty();
+        if gap && !self.incomplete_will_do {
             all.key("lineage", || Truth::Unknown);
         }
         match lineage.execs.split_last() {
             Some((leaf, above)) => self.keys_of(lineage, leaf, above, all),
-            None if *self == Self { incomplete_will_do: true, ..Self::default() } => {}
+            None if *self
+                == Self {
+                    incomplete_will_do: true,
+                    ..Self::default()
+                } => {}
             None => all.key("exe", || Truth::Unknown),
         }
     }
 
     fn keys_of(&self, lineage: &Lineage, leaf: &Exec, above: &[Arc<Exec>], all: &mut AllOf<'_>) {
         // Where nothing was found, it may have been in the gap.
-        let none = if lineage.complete { Truth::False } else { Truth::Unknown };
+        let none = if lineage.complete {
+            Truth::False
+        } else {
+            Truth::Unknown
+        };
         self.image.keys(leaf, all);
         if self.container {
             all.key("container.image", || Truth::Unknown);
@@ -107,7 +116,9 @@ impl Who {
             });
         }
         if let Some(parent) = &self.parent {
-            all.key("parent", || above.last().map_or(none, |exec| parent.truth(exec)));
+            all.key("parent", || {
+                above.last().map_or(none, |exec| parent.truth(exec))
+            });
         }
         if let Some(ancestor) = &self.ancestor {
             all.key("ancestor", || {
@@ -135,7 +146,9 @@ fn any(globs: &[Glob], text: &str) -> bool {
 /// missing, what was not found may be among them.
 fn argv(globs: &[Glob], exec: &Exec) -> Truth {
     let mut rest = exec.argv.iter();
-    let found = globs.iter().all(|glob| rest.any(|argument| glob.matches(argument)));
+    let found = globs
+        .iter()
+        .all(|glob| rest.any(|argument| glob.matches(argument)));
     match (found, exec.argv_state.is_whole()) {
         (true, _) => Truth::True,
         (false, true) => Truth::False,
@@ -146,7 +159,10 @@ fn argv(globs: &[Glob], exec: &Exec) -> Truth {
 /// Programs above the process that match in this order, from the root, others between them.
 fn via(globs: &[Glob], above: &[Arc<Exec>]) -> Truth {
     let mut rest = above.iter();
-    globs.iter().all(|glob| rest.any(|exec| glob.matches(&exec.exe))).into()
+    globs
+        .iter()
+        .all(|glob| rest.any(|exec| glob.matches(&exec.exe)))
+        .into()
 }
 
 fn user(users: &[User], uid: u32) -> Truth {

@@ -1,1 +1,275 @@
+use super::*;
+use crate::glob::Parts;
+use crate::testing::{exec, gap, lineage};
+use crate::truth::Truth::{False, True, Unknown};
+use sluice_flow::ArgvState;
 
+fn globs(texts: &[&str]) -> Vec<Glob> {
+    texts
+        .iter()
+        .map(|t| Glob::new(t, Parts::Path).unwrap())
+        .collect()
+}
+
+fn image(exe: &str) -> Image {
+    Image {
+        exe: globs(&[exe]),
+        ..Image::default()
+    }
+}
+
+const CHAIN: &[&str] = &[
+    "/bin/bash",
+    "/ci/deploy.sh",
+    "/ci/migrate.sh",
+    "/usr/bin/psql",
+];
+
+#[test]
+fn nobody_named_is_everybody_with_a_complete_lineage() {
+    let who = Who::default();
+    assert_eq!(who.truth(&lineage(CHAIN)), True);
+    assert_eq!(who.truth(&gap(CHAIN)), Unknown);
+    assert_eq!(who.truth(&Lineage::default()), Unknown);
+    let any = Who {
+        incomplete_will_do: true,
+        ..Who::default()
+    };
+    assert_eq!(any.truth(&gap(CHAIN)), True);
+    assert_eq!(any.truth(&Lineage::default()), True);
+}
+
+#[test]
+fn exe_is_the_program_that_connects() {
+    for (glob, want) in [
+        ("**/psql", True),
+        ("/bin/bash", False),
+        ("/usr/*/psql", True),
+    ] {
+        let who = Who {
+            image: image(glob),
+            ..Who::default()
+        };
+        assert_eq!(who.truth(&lineage(CHAIN)), want, "{glob}");
+    }
+}
+
+#[test]
+fn an_incomplete_lineage_is_unknown_unless_any_will_do() {
+    let who = Who {
+        image: image("**/psql"),
+        ..Who::default()
+    };
+    assert_eq!(who.truth(&gap(CHAIN)), Unknown);
+    let no = Who {
+        image: image("**/curl"),
+        ..Who::default()
+    };
+    assert_eq!(no.truth(&gap(CHAIN)), False);
+    let any = Who {
+        incomplete_will_do: true,
+        ..who
+    };
+    assert_eq!(any.truth(&gap(CHAIN)), True);
+    assert_eq!(any.truth(&Lineage::default()), Unknown);
+}
+
+#[test]
+fn parent_is_the_program_right_above() {
+    for (glob, want) in [
+        ("**/migrate.sh", True),
+        ("**/deploy.sh", False),
+        ("**/psql", False),
+    ] {
+        let who = Who {
+            parent: Some(image(glob)),
+            ..Who::default()
+        };
+        assert_eq!(who.truth(&lineage(CHAIN)), want, "{glob}");
+    }
+    let who = Who {
+        parent: Some(image("**")),
+        ..Who::default()
+    };
+    assert_eq!(who.truth(&lineage(&["/usr/bin/psql"])), False);
+}
+
+#[test]
+fn ancestor_is_any_program_above() {
+    for (glob, want) in [
+        ("**/migrate.sh", True),
+        ("**/deploy.sh", True),
+        ("**/psql", False),
+        ("**/npm", False),
+    ] {
+        let who = Who {
+            ancestor: Some(image(glob)),
+            ..Who::default()
+        };
+        assert_eq!(who.truth(&lineage(CHAIN)), want, "{glob}");
+    }
+}
+
+#[test]
+fn what_is_not_found_above_a_gap_is_unknown() {
+    let any = |who| Who {
+        incomplete_will_do: true,
+        ..who
+    };
+    let ancestor = any(Who {
+        ancestor: Some(image("**/npm")),
+        ..Who::default()
+    });
+    assert_eq!(ancestor.truth(&gap(CHAIN)), Unknown);
+    let via = any(Who {
+        via: globs(&["**/npm"]),
+        ..Who::default()
+    });
+    assert_eq!(via.truth(&gap(CHAIN)), Unknown);
+    let step = any(Who {
+        step: Some(Step::Exe(globs(&["**/npm"]))),
+        ..Who::default()
+    });
+    assert_eq!(step.truth(&gap(CHAIN)), Unknown);
+    let found = any(Who {
+        ancestor: Some(image("**/deploy.sh")),
+        ..Who::default()
+    });
+    assert_eq!(found.truth(&gap(CHAIN)), True);
+}
+
+#[test]
+fn via_has_an_order() {
+    for (via, want) in [
+        (&["**/deploy.sh", "**/migrate.sh"][..], True),
+        (&["**/bash", "**/migrate.sh"], True),
+        (&["**/migrate.sh", "**/deploy.sh"], False),
+        (&["**/deploy.sh", "**/deploy.sh"], False),
+        (&["**/deploy.sh", "**/psql"], False),
+        (&["**", "**", "**"], True),
+        (&["**", "**", "**", "**"], False),
+    ] {
+        let who = Who {
+            via: globs(via),
+            ..Who::default()
+        };
+        assert_eq!(who.truth(&lineage(CHAIN)), want, "{via:?}");
+    }
+}
+
+#[test]
+fn the_step_is_the_direct_child_of_the_root() {
+    for (glob, want) in [
+        ("**/deploy.sh", True),
+        ("**/bash", False),
+        ("**/psql", False),
+    ] {
+        let who = Who {
+            step: Some(Step::Exe(globs(&[glob]))),
+            ..Who::default()
+        };
+        assert_eq!(who.truth(&lineage(CHAIN)), want, "{glob}");
+        let who = Who {
+            step: Some(Step::Image(image(glob))),
+            ..Who::default()
+        };
+        assert_eq!(who.truth(&lineage(CHAIN)), want, "{glob}");
+    }
+    let who = Who {
+        step: Some(Step::Exe(globs(&["**"]))),
+        ..Who::default()
+    };
+    assert_eq!(
+        who.truth(&lineage(&["/bin/bash"])),
+        False,
+        "the root is no step"
+    );
+}
+
+#[test]
+fn argv_has_an_order_and_may_have_others_between() {
+    let of = |state, wanted: &[&str]| {
+        let exec = sluice_flow::Exec {
+            argv_state: state,
+            ..exec(1, "/usr/bin/npm", &["npm", "ci", "--prefix", "/w/app"])
+        };
+        argv(&globs(wanted), &exec)
+    };
+    for (wanted, want) in [
+        (&["ci"][..], True),
+        (&["npm", "ci"], True),
+        (&["npm", "--prefix"], True),
+        (&["ci", "npm"], False),
+        (&["install"], False),
+        (&["--*"], True),
+        (&["/w/*"], True),
+        (&["ci", "ci"], False),
+    ] {
+        assert_eq!(of(ArgvState::Whole, wanted), want, "{wanted:?}");
+    }
+    for state in [ArgvState::Truncated, ArgvState::Faulted] {
+        assert_eq!(of(state, &["ci"]), True);
+        assert_eq!(of(state, &["install"]), Unknown, "it may be behind the end");
+    }
+}
+
+#[test]
+fn users() {
+    let unresolved = || User::Unresolved("ci".to_owned());
+    for (users, want) in [
+        (vec![User::Uid(1000)], True),
+        (vec![User::Uid(0)], False),
+        (vec![unresolved()], Unknown),
+        (vec![unresolved(), User::Uid(1000)], True),
+        (vec![unresolved(), User::Uid(0)], Unknown),
+    ] {
+        assert_eq!(user(&users, 1000), want, "{users:?}");
+    }
+}
+
+#[test]
+fn what_this_version_does_not_know_is_unknown() {
+    let container = Who {
+        container: true,
+        ..Who::default()
+    };
+    assert_eq!(container.truth(&lineage(CHAIN)), Unknown);
+    let digest = Image {
+        exe_sha256: true,
+        ..image("**/psql")
+    };
+    assert_eq!(
+        Who {
+            image: digest,
+            ..Who::default()
+        }
+        .truth(&lineage(CHAIN)),
+        Unknown
+    );
+    let other = Image {
+        exe_sha256: true,
+        ..image("**/curl")
+    };
+    assert_eq!(
+        Who {
+            image: other,
+            ..Who::default()
+        }
+        .truth(&lineage(CHAIN)),
+        False
+    );
+}
+
+#[test]
+fn cwd() {
+    for (glob, want) in [("/work", True), ("/work/**", False), ("/w*", True)] {
+        let who = Who {
+            image: Image {
+                cwd: globs(&[glob]),
+                ..Image::default()
+            },
+            ..Who::default()
+        };
+        assert_eq!(who.truth(&lineage(CHAIN)), want, "{glob}");
+    }
+}

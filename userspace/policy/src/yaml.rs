@@ -20,7 +20,10 @@ pub(crate) struct Node {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Value {
     /// A scalar; `quoted` tells `"1"` from `1`.
-    Scalar { text: String, quoted: bool },
+    Scalar {
+        text: String,
+        quoted: bool,
+    },
     List(Vec<Node>),
     Map(Vec<Entry>),
 }
@@ -88,7 +91,11 @@ pub(crate) fn read(complaints: &mut Complaints) -> Option<Node> {
 }
 
 fn first() -> Span {
-    Span { line: 1, column: 1, length: 1 }
+    Span {
+        line: 1,
+        column: 1,
+        length: 1,
+    }
 }
 
 struct Broken {
@@ -99,15 +106,27 @@ struct Broken {
 
 impl Broken {
     fn new(span: Span, message: impl Into<String>, fix: &'static str) -> Self {
-        Self { span, message: message.into(), fix: Some(fix) }
+        Self {
+            span,
+            message: message.into(),
+            fix: Some(fix),
+        }
     }
 }
 
 impl From<ScanError> for Broken {
     fn from(error: ScanError) -> Self {
         let mark = error.marker();
-        let span = Span { line: mark.line().max(1), column: mark.col() + 1, length: 1 };
-        Self { span, message: format!("this is no YAML: {}", error.info()), fix: None }
+        let span = Span {
+            line: mark.line().max(1),
+            column: mark.col() + 1,
+            length: 1,
+        };
+        Self {
+            span,
+            message: format!("this is no YAML: {}", error.info()),
+            fix: None,
+        }
     }
 }
 
@@ -148,7 +167,11 @@ impl<'i, I: Iterator<Item = Step<'i>>> Reading<I> {
     fn next(&mut self) -> Result<(Event<'i>, Marked), Broken> {
         match self.events.next() {
             Some(step) => Ok(step?),
-            None => Err(Broken::new(first(), "the text ends early", "check its last lines")),
+            None => Err(Broken::new(
+                first(),
+                "the text ends early",
+                "check its last lines",
+            )),
         }
     }
 
@@ -160,7 +183,11 @@ impl<'i, I: Iterator<Item = Step<'i>>> Reading<I> {
         }
         if self.depth > MAX_NESTING {
             let message = format!("nested deeper than {MAX_NESTING}");
-            return Err(Broken::new(span, message, "no key of a policy stands that deep"));
+            return Err(Broken::new(
+                span,
+                message,
+                "no key of a policy stands that deep",
+            ));
         }
         let value = match event {
             Event::Scalar(_, _, anchor, tag) if anchor != 0 || tag.is_some() => {
@@ -223,13 +250,25 @@ impl<'i, I: Iterator<Item = Step<'i>>> Reading<I> {
 
 fn no_anchors(span: Span) -> Broken {
     let fix = "write the value out where it is used";
-    Broken::new(span, "anchors, aliases and tags are not part of the policy language", fix)
+    Broken::new(
+        span,
+        "anchors, aliases and tags are not part of the policy language",
+        fix,
+    )
 }
 
 fn place(marked: &Marked) -> Span {
     let (start, end) = (&marked.start, &marked.end);
-    let length = if start.line() == end.line() { end.col().saturating_sub(start.col()) } else { 1 };
-    Span { line: start.line().max(1), column: start.col() + 1, length: length.max(1) }
+    let length = if start.line() == end.line() {
+        end.col().saturating_sub(start.col())
+    } else {
+        1
+    };
+    Span {
+        line: start.line().max(1),
+        column: start.col() + 1,
+        length: length.max(1),
+    }
 }
 
 #[cfg(test)]

@@ -33,7 +33,10 @@ impl<'n> Fields<'n> {
     }
 
     pub(crate) fn place(&self, key: &str) -> Span {
-        self.entries.iter().find(|e| e.key == key).map_or(self.span, |e| e.span)
+        self.entries
+            .iter()
+            .find(|e| e.key == key)
+            .map_or(self.span, |e| e.span)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -60,10 +63,14 @@ impl Reader<'_> {
         for key in block.keys.iter().filter(|k| k.required) {
             if !entries.iter().any(|e| e.key == key.name) {
                 let message = format!("{} needs `{}`", block.name, key.name);
-                self.complaints.error_with_fix(node.span, message, key.about);
+                self.complaints
+                    .error_with_fix(node.span, message, key.about);
             }
         }
-        Some(Fields { span: node.span, entries })
+        Some(Fields {
+            span: node.span,
+            entries,
+        })
     }
 
     fn no_doubles(&mut self, entries: &[Entry], block: &str) {
@@ -104,13 +111,18 @@ impl Reader<'_> {
             Value::Scalar { text, quoted } if *quoted || node.kind() == "text" => {
                 if text.chars().any(char::is_control) {
                     let fix = "write it without line breaks and control characters";
-                    self.complaints.error_with_fix(node.span, "text with control characters", fix);
+                    self.complaints
+                        .error_with_fix(node.span, "text with control characters", fix);
                     return None;
                 }
                 Some(text)
             }
             Value::Scalar { text, .. } if !is_null(text) => {
-                self.wrong(node, "text", &format!("put it into quotes: \"{}\"", short(text)));
+                self.wrong(
+                    node,
+                    "text",
+                    &format!("put it into quotes: \"{}\"", short(text)),
+                );
                 None
             }
             _ => {
@@ -125,7 +137,8 @@ impl Reader<'_> {
         let text = self.text(node)?;
         if text.len() > MAX_MESSAGE_BYTES {
             let message = format!("a message has at most {MAX_MESSAGE_BYTES} bytes");
-            self.complaints.error_with_fix(node.span, message, "shorten it, or put a link");
+            self.complaints
+                .error_with_fix(node.span, message, "shorten it, or put a link");
             return None;
         }
         Some(text.to_owned())
@@ -146,7 +159,8 @@ impl Reader<'_> {
         }
         if text == "default" {
             let fix = "records call what no rule matched `default`; take another name";
-            self.complaints.error_with_fix(node.span, "the name `default` is taken", fix);
+            self.complaints
+                .error_with_fix(node.span, "the name `default` is taken", fix);
             return None;
         }
         Some(text.to_owned())
@@ -176,10 +190,20 @@ impl Reader<'_> {
 
     pub(crate) fn boolean(&mut self, node: &Node) -> Option<bool> {
         match &node.value {
-            Value::Scalar { text, quoted: false } if text == "true" => Some(true),
-            Value::Scalar { text, quoted: false } if text == "false" => Some(false),
+            Value::Scalar {
+                text,
+                quoted: false,
+            } if text == "true" => Some(true),
+            Value::Scalar {
+                text,
+                quoted: false,
+            } if text == "false" => Some(false),
             _ => {
-                self.wrong(node, "true or false", "write `true` or `false`, without quotes");
+                self.wrong(
+                    node,
+                    "true or false",
+                    "write `true` or `false`, without quotes",
+                );
                 None
             }
         }
@@ -189,7 +213,10 @@ impl Reader<'_> {
     pub(crate) fn number(&mut self, node: &Node, from: u64, to: u64) -> Option<u64> {
         let fix = format!("a whole number from {from} to {to}");
         match &node.value {
-            Value::Scalar { text, quoted: false } => match text.parse() {
+            Value::Scalar {
+                text,
+                quoted: false,
+            } => match text.parse() {
                 Ok(number) if (from..=to).contains(&number) => Some(number),
                 Ok(_) => {
                     let message = format!("{text} is out of range");
@@ -217,12 +244,17 @@ impl Reader<'_> {
         match super::read_duration(text) {
             Some(duration) if duration.is_zero() || duration > most => {
                 let fix = format!("more than nothing, at most {} hours", most.as_secs() / 3600);
-                self.complaints.error_with_fix(node.span, format!("{text} is out of range"), fix);
+                self.complaints
+                    .error_with_fix(node.span, format!("{text} is out of range"), fix);
                 None
             }
             Some(duration) => Some(duration),
             None => {
-                self.wrong(node, "a span of time", "a number with its unit: 30s, 10m, 2h, 90d");
+                self.wrong(
+                    node,
+                    "a span of time",
+                    "a number with its unit: 30s, 10m, 2h, 90d",
+                );
                 None
             }
         }
@@ -235,7 +267,8 @@ impl Reader<'_> {
         };
         if items.is_empty() {
             let fix = "leave the key out, or name at least one value";
-            self.complaints.error_with_fix(node.span, "an empty list matches nothing", fix);
+            self.complaints
+                .error_with_fix(node.span, "an empty list matches nothing", fix);
         }
         self.bounded(node, items, MAX_LIST, "values in one list")
     }
@@ -250,7 +283,8 @@ impl Reader<'_> {
     ) -> &'n [Node] {
         if items.len() > most {
             let message = format!("{} {what}, at most {most} are read", items.len());
-            self.complaints.error_with_fix(node.span, message, "split it");
+            self.complaints
+                .error_with_fix(node.span, message, "split it");
             return &[];
         }
         items
@@ -258,7 +292,10 @@ impl Reader<'_> {
 
     pub(crate) fn texts<'n>(&mut self, node: &'n Node) -> Vec<(&'n str, Span)> {
         let values = self.values(node);
-        values.iter().filter_map(|v| self.text(v).map(|t| (t, v.span))).collect()
+        values
+            .iter()
+            .filter_map(|v| self.text(v).map(|t| (t, v.span)))
+            .collect()
     }
 
     pub(crate) fn glob(&mut self, text: &str, span: Span, parts: Parts) -> Option<Glob> {
@@ -275,7 +312,10 @@ impl Reader<'_> {
     pub(crate) fn globs(&mut self, node: Option<&Node>, parts: Parts) -> Vec<Glob> {
         let Some(node) = node else { return Vec::new() };
         let texts = self.texts(node);
-        texts.into_iter().filter_map(|(text, span)| self.glob(text, span, parts)).collect()
+        texts
+            .into_iter()
+            .filter_map(|(text, span)| self.glob(text, span, parts))
+            .collect()
     }
 
     /// A mapping of free keys to globs: labels, header fields.
@@ -286,25 +326,39 @@ impl Reader<'_> {
     ) -> Vec<(String, Vec<Glob>)> {
         let Some(node) = node else { return Vec::new() };
         let Value::Map(entries) = &node.value else {
-            self.wrong(node, "a mapping of names to globs", "for example: { name: \"value-*\" }");
+            self.wrong(
+                node,
+                "a mapping of names to globs",
+                "for example: { name: \"value-*\" }",
+            );
             return Vec::new();
         };
         if entries.len() > MAX_LIST {
             let message = format!("{} names, at most {MAX_LIST} are read", entries.len());
-            self.complaints.error_with_fix(node.span, message, "split it");
+            self.complaints
+                .error_with_fix(node.span, message, "split it");
             return Vec::new();
         }
         self.no_doubles(entries, "this mapping");
-        entries.iter().map(|e| (e.key.clone(), self.globs(Some(&e.value), parts))).collect()
+        entries
+            .iter()
+            .map(|e| (e.key.clone(), self.globs(Some(&e.value), parts)))
+            .collect()
     }
 
     /// Labels of a job as a case writes them.
     pub(crate) fn labels(&mut self, node: &Node) -> Labels {
         let Value::Map(entries) = &node.value else {
-            self.wrong(node, "a mapping of labels", "for example: { repository: acme/shop }");
+            self.wrong(
+                node,
+                "a mapping of labels",
+                "for example: { repository: acme/shop }",
+            );
             return Labels::new();
         };
-        let pairs = entries.iter().filter_map(|e| Some((e.key.clone(), self.text(&e.value)?.into())));
+        let pairs = entries
+            .iter()
+            .filter_map(|e| Some((e.key.clone(), self.text(&e.value)?.into())));
         pairs.collect()
     }
 }
@@ -312,13 +366,31 @@ impl Reader<'_> {
 /// A text, short enough for a message.
 pub(crate) fn short(text: &str) -> String {
     const MOST: usize = 60;
-    let shown: String = text.chars().take(MOST).filter(|c| !c.is_control()).collect();
-    if text.chars().nth(MOST).is_some() { format!("{shown}...") } else { shown }
+    let shown: String = text
+        .chars()
+        .take(MOST)
+        .filter(|c| !c.is_control())
+        .collect();
+    if text.chars().nth(MOST).is_some() {
+        format!("{shown}...")
+    } else {
+        shown
+    }
 }
 
 fn as_name(text: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    };
     let name: String = text.chars().take(MAX_NAME_BYTES).map(plain).collect();
     let name = name.trim_matches('-');
-    if name.is_empty() { "my-rule".to_owned() } else { name.to_owned() }
+    if name.is_empty() {
+        "my-rule".to_owned()
+    } else {
+        name.to_owned()
+    }
 }

@@ -10,8 +10,11 @@ mod who;
 
 pub use fields::UserLookup;
 pub(crate) use fields::{Fields, Reader};
+pub(crate) use mask::DETECTORS;
 pub(crate) use policy::read_policy;
 pub(crate) use what::read_duration;
 
+#[cfg(test)]
+mod limits_tests;
 #[cfg(test)]
 mod tests;

@@ -26,7 +26,9 @@ pub(crate) fn read_policy(
     users: UserLookup<'_>,
 ) -> Result<Policy, Vec<Diagnostic>> {
     let mut complaints = Complaints::new(Arc::clone(&source));
-    let Some(node) = yaml::read(&mut complaints) else { return Err(complaints.errors) };
+    let Some(node) = yaml::read(&mut complaints) else {
+        return Err(complaints.errors);
+    };
     let mut reader = Reader { complaints, users };
     match reader.policy(&node, layer, source) {
         Some(policy) if reader.complaints.errors.is_empty() => Ok(policy),
@@ -41,15 +43,24 @@ impl Reader<'_> {
             self.version(version);
         }
         let name = fields.find("name").and_then(|name| self.name(name));
-        let applies_to = fields.find("applies_to").map(|n| self.applies_to(n)).unwrap_or_default();
+        let applies_to = fields
+            .find("applies_to")
+            .map(|n| self.applies_to(n))
+            .unwrap_or_default();
         let mode = fields.find("mode").and_then(|mode| self.word(mode, MODES));
         let mode = mode.unwrap_or(Mode::Enforce);
         let default = fields
             .find("default")
             .and_then(|node| self.word(node, &[("deny", Rank::Deny), ("allow", Rank::Allow)]));
-        let rules = fields.find("rules").map(|rules| self.rules(rules, mode)).unwrap_or_default();
+        let rules = fields
+            .find("rules")
+            .map(|rules| self.rules(rules, mode))
+            .unwrap_or_default();
         let masks = self.masks(fields.find("mask"));
-        let (payload, keep) = fields.find("record").map(|n| self.record(n)).unwrap_or_default();
+        let (payload, keep) = fields
+            .find("record")
+            .map(|n| self.record(n))
+            .unwrap_or_default();
         let rules = rules.into_iter().map(Arc::new).collect();
         Some(Policy {
             layer,
@@ -70,14 +81,19 @@ impl Reader<'_> {
 
     fn version(&mut self, node: &Node) {
         match &node.value {
-            Value::Scalar { text, quoted: false } if text == "1" => {}
+            Value::Scalar {
+                text,
+                quoted: false,
+            } if text == "1" => {}
             Value::Scalar { text, .. } => {
                 let message = format!("version {} of the language is not known", short(text));
-                self.complaints.error_with_fix(node.span, message, "write `version: 1`");
+                self.complaints
+                    .error_with_fix(node.span, message, "write `version: 1`");
             }
             Value::List(_) | Value::Map(_) => {
                 let message = format!("`version` is a number, not {}", node.kind());
-                self.complaints.error_with_fix(node.span, message, "write `version: 1`");
+                self.complaints
+                    .error_with_fix(node.span, message, "write `version: 1`");
             }
         }
     }
@@ -88,7 +104,8 @@ impl Reader<'_> {
         };
         if fields.is_empty() {
             let fix = "leave `applies_to` out: a policy without it is for every job";
-            self.complaints.error_with_fix(node.span, "`applies_to` names no job", fix);
+            self.complaints
+                .error_with_fix(node.span, "`applies_to` names no job", fix);
         }
         let mut labels: Vec<(String, Vec<Glob>)> = Vec::new();
         for key in ["repository", "ref", "job"] {
@@ -97,7 +114,10 @@ impl Reader<'_> {
             }
         }
         labels.extend(self.named_globs(fields.find("labels"), Parts::Path));
-        AppliesTo { pipeline: self.globs(fields.find("pipeline"), Parts::Path), labels }
+        AppliesTo {
+            pipeline: self.globs(fields.find("pipeline"), Parts::Path),
+            labels,
+        }
     }
 
     fn rules(&mut self, node: &Node, mode: Mode) -> Vec<Rule> {
@@ -108,17 +128,29 @@ impl Reader<'_> {
             return Vec::new();
         };
         let items = self.bounded(node, items, MAX_RULES, "rules");
-        let rules: Vec<Rule> = items.iter().filter_map(|item| self.rule(item, mode)).collect();
-        self.no_same_names("rule", rules.iter().map(|rule| (rule.name.as_str(), rule.span)));
+        let rules: Vec<Rule> = items
+            .iter()
+            .filter_map(|item| self.rule(item, mode))
+            .collect();
+        self.no_same_names(
+            "rule",
+            rules.iter().map(|rule| (rule.name.as_str(), rule.span)),
+        );
         rules
     }
 
     fn record(&mut self, node: &Node) -> (Option<Payload>, Option<Duration>) {
-        let Some(fields) = self.fields(node, &keys::RECORD) else { return (None, None) };
+        let Some(fields) = self.fields(node, &keys::RECORD) else {
+            return (None, None);
+        };
         let most = Duration::from_secs(MAX_KEEP_DAYS * 24 * 60 * 60);
         (
-            fields.find("payload").and_then(|payload| self.word(payload, PAYLOADS)),
-            fields.find("keep").and_then(|keep| self.duration(keep, most)),
+            fields
+                .find("payload")
+                .and_then(|payload| self.word(payload, PAYLOADS)),
+            fields
+                .find("keep")
+                .and_then(|keep| self.duration(keep, most)),
         )
     }
 }

@@ -43,13 +43,22 @@ impl Reader<'_> {
         let fields = self.fields(node, &keys::RULE)?;
         let case = Case {
             who: fields.find("who").map(|who| self.who(who)),
-            what: fields.find("what").map(|what| self.what(what)).unwrap_or_default(),
+            what: fields
+                .find("what")
+                .map(|what| self.what(what))
+                .unwrap_or_default(),
         };
-        let unless = fields.find("unless").map(|n| self.unless(n)).unwrap_or_default();
+        let unless = fields
+            .find("unless")
+            .map(|n| self.unless(n))
+            .unwrap_or_default();
         let mode = fields.find("mode").and_then(|node| self.word(node, MODES));
         let message = fields.find("message").and_then(|node| self.message(node));
         let expected = fields.find("expected").and_then(|node| self.boolean(node));
-        let (sync, payload) = fields.find("record").map(|n| self.recorded(n)).unwrap_or_default();
+        let (sync, payload) = fields
+            .find("record")
+            .map(|n| self.recorded(n))
+            .unwrap_or_default();
         let verb = fields.find("then").and_then(|then| self.then(then));
         let name = fields.find("name").and_then(|name| self.name(name));
         let (verb, name) = (verb?, name?);
@@ -73,33 +82,46 @@ impl Reader<'_> {
         if expected == Some(true) && *verb != Verb::Deny {
             let fix = "`expected` belongs to `then: deny`; leave it out";
             let span = fields.place("expected");
-            self.complaints.error_with_fix(span, "only a refusal can be expected", fix);
+            self.complaints
+                .error_with_fix(span, "only a refusal can be expected", fix);
         }
-        let opaque = case.what.protocol.iter().find(|p| !keys::DECODED.contains(&p.as_str()));
+        let opaque = case
+            .what
+            .protocol
+            .iter()
+            .find(|p| !keys::DECODED.contains(&p.as_str()));
         if let Some(protocol) = opaque
             && *verb != Verb::Deny
             && case.what.port.is_empty()
         {
             let message = format!("`protocol: {protocol}` is let through by name and port only");
             let fix = "add `port:` to this rule, for example `port: 22`";
-            self.complaints.error_with_fix(fields.place("what"), message, fix);
+            self.complaints
+                .error_with_fix(fields.place("what"), message, fix);
         }
     }
 
     fn unless(&mut self, node: &Node) -> Vec<Case> {
         let values = self.values(node);
-        values.iter().filter_map(|value| self.unless_case(value)).collect()
+        values
+            .iter()
+            .filter_map(|value| self.unless_case(value))
+            .collect()
     }
 
     fn unless_case(&mut self, node: &Node) -> Option<Case> {
         let fields = self.fields(node, &keys::UNLESS)?;
         if fields.is_empty() {
             let fix = "name `who`, `what` or both";
-            self.complaints.error_with_fix(node.span, "this takes every case out", fix);
+            self.complaints
+                .error_with_fix(node.span, "this takes every case out", fix);
         }
         Some(Case {
             who: fields.find("who").map(|who| self.who(who)),
-            what: fields.find("what").map(|what| self.what(what)).unwrap_or_default(),
+            what: fields
+                .find("what")
+                .map(|what| self.what(what))
+                .unwrap_or_default(),
         })
     }
 
@@ -107,13 +129,13 @@ impl Reader<'_> {
         match &node.value {
             Value::Scalar { text, .. } if text == "approve" => {
                 let fix = "say who: `then: { approve: { from: [group] } }`";
-                self.complaints.error_with_fix(node.span, "approve from whom?", fix);
+                self.complaints
+                    .error_with_fix(node.span, "approve from whom?", fix);
                 None
             }
-            Value::Scalar { .. } => {
-                self.word(node, &[("allow", false), ("deny", true)])
-                    .map(|deny| if deny { Verb::Deny } else { Verb::Allow })
-            }
+            Value::Scalar { .. } => self
+                .word(node, &[("allow", false), ("deny", true)])
+                .map(|deny| if deny { Verb::Deny } else { Verb::Allow }),
             Value::List(_) | Value::Map(_) => {
                 let approve = self.fields(node, &keys::THEN)?.find("approve")?;
                 self.approve(approve)
@@ -124,8 +146,12 @@ impl Reader<'_> {
     fn approve(&mut self, node: &Node) -> Option<Verb> {
         let fields = self.fields(node, &keys::APPROVE)?;
         let most = Duration::from_secs(MAX_APPROVAL_SECONDS);
-        let timeout = fields.find("timeout").and_then(|node| self.duration(node, most));
-        let count = fields.find("count").and_then(|n| self.number(n, 1, MAX_APPROVERS.into()));
+        let timeout = fields
+            .find("timeout")
+            .and_then(|node| self.duration(node, most));
+        let count = fields
+            .find("count")
+            .and_then(|n| self.number(n, 1, MAX_APPROVERS.into()));
         if let Some(node) = fields.find("on_timeout") {
             self.word(node, &[("deny", ())]);
         }
@@ -134,7 +160,10 @@ impl Reader<'_> {
             ("flow", Remember::Flow),
             ("job", Remember::Job),
         ];
-        let from = fields.find("from").map(|node| self.groups(node)).unwrap_or_default();
+        let from = fields
+            .find("from")
+            .map(|node| self.groups(node))
+            .unwrap_or_default();
         let terms = ApprovalTerms {
             from,
             count: count.and_then(|count| count.try_into().ok()).unwrap_or(1),
@@ -157,7 +186,8 @@ impl Reader<'_> {
         for (text, span) in self.texts(node) {
             if text.is_empty() || text.contains(char::is_whitespace) {
                 let message = format!("`{}` is no group", short(text));
-                self.complaints.error_with_fix(span, message, "a group's name, as in /etc/group");
+                self.complaints
+                    .error_with_fix(span, message, "a group's name, as in /etc/group");
             } else if !groups.iter().any(|group| group == text) {
                 groups.push(text.to_owned());
             }
@@ -173,9 +203,13 @@ impl Reader<'_> {
                 None => (false, None),
             };
         }
-        let Some(fields) = self.fields(node, &keys::RULE_RECORD) else { return (false, None) };
+        let Some(fields) = self.fields(node, &keys::RULE_RECORD) else {
+            return (false, None);
+        };
         let sync = fields.find("sync").and_then(|node| self.boolean(node));
-        let payload = fields.find("payload").and_then(|node| self.word(node, PAYLOADS));
+        let payload = fields
+            .find("payload")
+            .and_then(|node| self.word(node, PAYLOADS));
         (sync.unwrap_or_default(), payload)
     }
 

@@ -40,16 +40,31 @@ const EFFECTS: &[(&str, Effect)] = &[
 
 impl Reader<'_> {
     pub(super) fn what(&mut self, node: &Node) -> What {
-        let Some(fields) = self.fields(node, &keys::WHAT) else { return What::default() };
+        let Some(fields) = self.fields(node, &keys::WHAT) else {
+            return What::default();
+        };
         if fields.is_empty() {
             let fix = "leave `what` out: a rule without it is for every operation";
-            self.complaints.error_with_fix(node.span, "`what` names nothing", fix);
+            self.complaints
+                .error_with_fix(node.span, "`what` names nothing", fix);
         }
         let what = What {
-            host: fields.find("host").map(|n| self.hosts(n)).unwrap_or_default(),
-            cidr: fields.find("cidr").map(|n| self.networks(n)).unwrap_or_default(),
-            port: fields.find("port").map(|n| self.ports(n)).unwrap_or_default(),
-            protocol: fields.find("protocol").map(|n| self.protocols(n)).unwrap_or_default(),
+            host: fields
+                .find("host")
+                .map(|n| self.hosts(n))
+                .unwrap_or_default(),
+            cidr: fields
+                .find("cidr")
+                .map(|n| self.networks(n))
+                .unwrap_or_default(),
+            port: fields
+                .find("port")
+                .map(|n| self.ports(n))
+                .unwrap_or_default(),
+            protocol: fields
+                .find("protocol")
+                .map(|n| self.protocols(n))
+                .unwrap_or_default(),
             http: fields.find("http").map(|n| self.http(n)),
             postgres: fields.find("postgres").map(|n| self.postgres(n)),
             dns: fields.find("dns").map(|n| self.dns(n)),
@@ -59,17 +74,25 @@ impl Reader<'_> {
             ("postgres", what.postgres.is_some()),
             ("dns", what.dns.is_some()),
         ];
-        let named: Vec<&str> = inside.iter().filter(|(_, there)| *there).map(|(n, _)| *n).collect();
+        let named: Vec<&str> = inside
+            .iter()
+            .filter(|(_, there)| *there)
+            .map(|(n, _)| *n)
+            .collect();
         if named.len() > 1 {
             let message = format!("no operation is {} at once", named.join(" and "));
-            self.complaints.error_with_fix(fields.span, message, "make a rule of each");
+            self.complaints
+                .error_with_fix(fields.span, message, "make a rule of each");
         }
         what
     }
 
     fn hosts(&mut self, node: &Node) -> Vec<Glob> {
         let texts = self.texts(node);
-        texts.into_iter().filter_map(|(text, span)| self.host(text, span)).collect()
+        texts
+            .into_iter()
+            .filter_map(|(text, span)| self.host(text, span))
+            .collect()
     }
 
     /// A name in lower case; an address is no name.
@@ -90,7 +113,11 @@ impl Reader<'_> {
         }
         if let Some((scheme, rest)) = text.split_once("://") {
             let host = rest.split(['/', ':']).next().unwrap_or_default();
-            return complain(self, &format!("`{scheme}://` is a URL's"), format!("write `{host}`"));
+            return complain(
+                self,
+                &format!("`{scheme}://` is a URL's"),
+                format!("write `{host}`"),
+            );
         }
         if let Some((name, port)) = text.rsplit_once(':')
             && port.bytes().all(|b| b.is_ascii_digit())
@@ -102,14 +129,21 @@ impl Reader<'_> {
         if !text.bytes().all(name) || text.ends_with('.') || text.starts_with('.') {
             let fix = "letters a-z (a name in another script as `xn--`), digits, `-`, `.` and \
                        globs: `registry.npmjs.org`, `*.example.com`";
-            return complain(self, "it has other characters or a dot at its end", fix.to_owned());
+            return complain(
+                self,
+                "it has other characters or a dot at its end",
+                fix.to_owned(),
+            );
         }
         self.glob(text, span, Parts::Dotted)
     }
 
     fn networks(&mut self, node: &Node) -> Vec<IpNet> {
         let texts = self.texts(node);
-        texts.into_iter().filter_map(|(text, span)| self.network(text, span)).collect()
+        texts
+            .into_iter()
+            .filter_map(|(text, span)| self.network(text, span))
+            .collect()
     }
 
     fn network(&mut self, text: &str, span: Span) -> Option<IpNet> {
@@ -156,29 +190,43 @@ impl Reader<'_> {
     fn protocols(&mut self, node: &Node) -> Vec<String> {
         let words: Vec<(&str, &str)> = keys::PROTOCOLS.iter().map(|p| (*p, *p)).collect();
         let values = self.values(node);
-        values.iter().filter_map(|v| self.word(v, &words).map(str::to_owned)).collect()
+        values
+            .iter()
+            .filter_map(|v| self.word(v, &words).map(str::to_owned))
+            .collect()
     }
 
     fn http(&mut self, node: &Node) -> Http {
-        let Some(fields) = self.fields(node, &keys::HTTP) else { return Http::default() };
-        let method = fields.find("method").map(|n| self.methods(n)).unwrap_or_default();
+        let Some(fields) = self.fields(node, &keys::HTTP) else {
+            return Http::default();
+        };
+        let method = fields
+            .find("method")
+            .map(|n| self.methods(n))
+            .unwrap_or_default();
         let path = self.globs(fields.find("path"), Parts::Path);
         for glob in &path {
             self.http_path(glob, fields.place("path"));
         }
-        Http { method, path, header: self.named_globs(fields.find("header"), Parts::One) }
+        Http {
+            method,
+            path,
+            header: self.named_globs(fields.find("header"), Parts::One),
+        }
     }
 
     fn http_path(&mut self, glob: &Glob, span: Span) {
         let text = glob.text();
         if !text.starts_with('/') && !text.starts_with('*') {
             let message = format!("`{}` never matches: paths start with `/`", short(text));
-            self.complaints.error_with_fix(span, message, format!("`/{text}`"));
+            self.complaints
+                .error_with_fix(span, message, format!("`/{text}`"));
         }
         if text.contains('?') {
             let message = format!("`{}` never matches: a path ends before `?`", short(text));
             let path = text.split('?').next().unwrap_or_default();
-            self.complaints.error_with_fix(span, message, format!("`{path}`"));
+            self.complaints
+                .error_with_fix(span, message, format!("`{path}`"));
         }
     }
 
@@ -199,9 +247,14 @@ impl Reader<'_> {
     }
 
     fn postgres(&mut self, node: &Node) -> Postgres {
-        let Some(fields) = self.fields(node, &keys::POSTGRES) else { return Postgres::default() };
+        let Some(fields) = self.fields(node, &keys::POSTGRES) else {
+            return Postgres::default();
+        };
         Postgres {
-            effect: fields.find("effect").map(|n| self.effects(n)).unwrap_or_default(),
+            effect: fields
+                .find("effect")
+                .map(|n| self.effects(n))
+                .unwrap_or_default(),
             statement: self.globs(fields.find("statement"), Parts::One),
             table: self.dotted(fields.find("table")),
             column: self.dotted(fields.find("column")),
@@ -212,7 +265,10 @@ impl Reader<'_> {
 
     fn effects(&mut self, node: &Node) -> Vec<Effect> {
         let values = self.values(node);
-        values.iter().filter_map(|value| self.word(value, EFFECTS)).collect()
+        values
+            .iter()
+            .filter_map(|value| self.word(value, EFFECTS))
+            .collect()
     }
 
     fn dotted(&mut self, node: Option<&Node>) -> Vec<DottedGlob> {
@@ -228,11 +284,22 @@ impl Reader<'_> {
     }
 
     fn dns(&mut self, node: &Node) -> Dns {
-        let Some(fields) = self.fields(node, &keys::DNS) else { return Dns::default() };
-        let types = fields.find("type").map(|n| self.texts(n)).unwrap_or_default();
+        let Some(fields) = self.fields(node, &keys::DNS) else {
+            return Dns::default();
+        };
+        let types = fields
+            .find("type")
+            .map(|n| self.texts(n))
+            .unwrap_or_default();
         Dns {
-            name: fields.find("name").map(|n| self.hosts(n)).unwrap_or_default(),
-            types: types.into_iter().map(|(text, _)| text.to_ascii_uppercase()).collect(),
+            name: fields
+                .find("name")
+                .map(|n| self.hosts(n))
+                .unwrap_or_default(),
+            types: types
+                .into_iter()
+                .map(|(text, _)| text.to_ascii_uppercase())
+                .collect(),
         }
     }
 }

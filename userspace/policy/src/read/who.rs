@@ -11,10 +11,13 @@ const SHA256_HEX: usize = 64;
 
 impl Reader<'_> {
     pub(super) fn who(&mut self, node: &Node) -> Who {
-        let Some(fields) = self.fields(node, &keys::WHO) else { return Who::default() };
+        let Some(fields) = self.fields(node, &keys::WHO) else {
+            return Who::default();
+        };
         if fields.is_empty() {
             let fix = "leave `who` out: a rule without it is for every process";
-            self.complaints.error_with_fix(node.span, "`who` names nobody", fix);
+            self.complaints
+                .error_with_fix(node.span, "`who` names nobody", fix);
         }
         Who {
             image: self.image_keys(fields),
@@ -22,9 +25,12 @@ impl Reader<'_> {
             parent: fields.find("parent").map(|parent| self.image(parent)),
             ancestor: fields.find("ancestor").map(|ancestor| self.image(ancestor)),
             via: self.globs(fields.find("via"), Parts::Path),
-            container: fields.find("container").is_some_and(|node| self.container(node)),
+            container: fields
+                .find("container")
+                .is_some_and(|node| self.container(node)),
             incomplete_will_do: fields.find("lineage").is_some_and(|node| {
-                self.word(node, &[("complete", false), ("any", true)]).unwrap_or_default()
+                self.word(node, &[("complete", false), ("any", true)])
+                    .unwrap_or_default()
             }),
         }
     }
@@ -32,23 +38,26 @@ impl Reader<'_> {
     fn step(&mut self, node: &Node) -> Step {
         match &node.value {
             Value::Map(_) => Step::Image(self.image(node)),
-            Value::Scalar { .. } | Value::List(_) => {
-                Step::Exe(self.globs(Some(node), Parts::Path))
-            }
+            Value::Scalar { .. } | Value::List(_) => Step::Exe(self.globs(Some(node), Parts::Path)),
         }
     }
 
     fn container(&mut self, node: &Node) -> bool {
-        let image = self.fields(node, &keys::CONTAINER).and_then(|fields| fields.find("image"));
+        let image = self
+            .fields(node, &keys::CONTAINER)
+            .and_then(|fields| fields.find("image"));
         self.globs(image, Parts::Path);
         true
     }
 
     fn image(&mut self, node: &Node) -> Image {
-        let Some(fields) = self.fields(node, &keys::IMAGE) else { return Image::default() };
+        let Some(fields) = self.fields(node, &keys::IMAGE) else {
+            return Image::default();
+        };
         if fields.is_empty() {
             let fix = "name at least one key, for example exe";
-            self.complaints.error_with_fix(node.span, "this names no process", fix);
+            self.complaints
+                .error_with_fix(node.span, "this names no process", fix);
         }
         self.image_keys(fields)
     }
@@ -56,9 +65,14 @@ impl Reader<'_> {
     fn image_keys(&mut self, fields: Fields<'_>) -> Image {
         Image {
             exe: self.globs(fields.find("exe"), Parts::Path),
-            exe_sha256: fields.find("exe_sha256").is_some_and(|node| self.digests(node)),
+            exe_sha256: fields
+                .find("exe_sha256")
+                .is_some_and(|node| self.digests(node)),
             argv: self.globs(fields.find("argv"), Parts::Path),
-            user: fields.find("user").map(|node| self.users(node)).unwrap_or_default(),
+            user: fields
+                .find("user")
+                .map(|node| self.users(node))
+                .unwrap_or_default(),
             cwd: self.globs(fields.find("cwd"), Parts::Path),
         }
     }
@@ -67,7 +81,8 @@ impl Reader<'_> {
         for (text, span) in self.texts(node) {
             if text.len() != SHA256_HEX || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
                 let fix = "64 hex digits, as `sha256sum` prints them, in quotes";
-                self.complaints.error_with_fix(span, "this is no SHA-256", fix);
+                self.complaints
+                    .error_with_fix(span, "this is no SHA-256", fix);
             }
         }
         true
@@ -79,7 +94,10 @@ impl Reader<'_> {
     }
 
     fn user(&mut self, node: &Node) -> Option<User> {
-        if let Value::Scalar { text, quoted: false } = &node.value
+        if let Value::Scalar {
+            text,
+            quoted: false,
+        } = &node.value
             && let Ok(uid) = text.parse()
         {
             return Some(User::Uid(uid));

@@ -1,0 +1,25 @@
+//! Masks that can hide nothing.
+
+use crate::lint::{Findings, Lint};
+use crate::rule::{Mask, Mode};
+use crate::what::Kind;
+
+impl Findings<'_> {
+    pub(super) fn mask(&mut self, mask: &Mask) {
+        let place = (mask.rule.name.as_str(), mask.span);
+        let what = &mask.case.what;
+        let (http, postgres) = (what.can_be(Kind::Http), what.can_be(Kind::Postgres));
+        let texts = !mask.rule.detect.is_empty() || !mask.rule.json_keys.is_empty();
+        let message = if self.policy.mode == Mode::Shadow {
+            "a policy in shadow mode masks nothing: bytes pass unchanged"
+        } else if !http && !postgres {
+            "only answers of http and postgres are masked"
+        } else if !postgres && !texts {
+            "columns are masked in answers of postgres only"
+        } else {
+            return;
+        };
+        let fix = "change `what` or `mode`, or leave the mask out";
+        self.note(Lint::MaskCannotFire, place, message, fix);
+    }
+}
