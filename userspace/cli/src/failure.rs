@@ -39,6 +39,8 @@ fn text(error: &anyhow::Error, paint: Paint) -> String {
             message = format!("{message}: {cause}");
         }
     }
+    // What checks files says `error:` before each of its findings.
+    let message = message.strip_prefix("error: ").unwrap_or(&message);
     let mut lines = message.lines().map(one_line);
     let first = lines.next().unwrap_or_default();
     let mut text = format!("sluice: {} {first}\n", paint.on(look::BAD, "error:"));

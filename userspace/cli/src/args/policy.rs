@@ -8,13 +8,19 @@ use super::{Json, Label};
 pub(crate) enum PolicyCommand {
     /// Check policy files: errors, and what their author hardly wants
     Check {
+        /// Fail on warnings too
+        #[arg(long)]
+        strict: bool,
         /// Policy files, or directories of them
         #[arg(required = true, value_name = "FILE|DIR")]
         files: Vec<PathBuf>,
     },
-    /// Run the test cases that stand beside policies (*.test.yaml)
+    /// Run the cases that stand beside policies
+    ///
+    /// Cases in NAME.test.yaml are run against NAME.yaml beside it; where there is no such
+    /// file, against all policies of the directory together.
     Test {
-        /// Test files, or directories of them
+        /// Policies or their test files, or directories of them
         #[arg(required = true, value_name = "FILE|DIR")]
         files: Vec<PathBuf>,
     },

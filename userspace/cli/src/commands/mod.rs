@@ -6,6 +6,7 @@ mod follow;
 pub(crate) mod lineage;
 pub(crate) mod policy;
 mod policy_files;
+mod policy_test;
 pub(crate) mod run;
 pub(crate) mod sessions;
 pub(crate) mod shell;

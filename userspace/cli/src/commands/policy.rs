@@ -6,6 +6,7 @@ use sluice_flow::{Job, JobId};
 use sluice_policy::{HostDefault, PolicyName, PolicySet, Source as Text};
 
 use super::policy_files::sources;
+use super::policy_test;
 use crate::args::{PolicyCommand, ShowPolicy};
 use crate::failure::hinted;
 use crate::paper::{Cell, Paint, Table, count, eprint, look, one_line, print, print_json};
@@ -13,39 +14,47 @@ use crate::source::{Daemon, Source};
 
 pub(crate) fn run(state: &Path, command: PolicyCommand) -> anyhow::Result<ExitCode> {
     match command {
-        PolicyCommand::Check { files } => check(sources(&files)?),
-        PolicyCommand::Test { .. } => anyhow::bail!("policy test: not in this build yet"),
-        PolicyCommand::Schema => anyhow::bail!("policy schema: not in this build yet"),
+        PolicyCommand::Check { strict, files } => check(sources(&files)?, strict),
+        PolicyCommand::Test { files } => policy_test::run(&files),
+        PolicyCommand::Schema => schema(),
         PolicyCommand::Show(options) => show(state, &options),
         PolicyCommand::Explain { session } => explain(state, &session),
     }
 }
 
-/// Errors and lints go to standard error, as a compiler's; an error fails.
-fn check(sources: Vec<Text>) -> anyhow::Result<ExitCode> {
-    let files = u64::try_from(sources.len())?;
-    match load(sources) {
-        Ok(set) => {
-            print(&format!("{} checked: no errors\n", count(files, "policy")))?;
-            let _ = set;
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(wrong) => {
-            for error in &wrong.errors {
-                eprint(&format!("{error}\n"));
-            }
-            let errors = u64::try_from(wrong.errors.len())?;
-            eprint(&format!(
-                "{} checked: {}\n",
-                count(files, "policy"),
-                count(errors, "error")
-            ));
-            Ok(ExitCode::FAILURE)
-        }
-    }
+fn schema() -> anyhow::Result<ExitCode> {
+    print(&format!("{:#}\n", sluice_policy::schema()))?;
+    Ok(ExitCode::SUCCESS)
 }
 
-fn load(sources: Vec<Text>) -> Result<PolicySet, sluice_policy::PolicyErrors> {
+/// Errors and lints go to standard error, as a compiler's. An error fails; a lint where asked.
+fn check(sources: Vec<Text>, strict: bool) -> anyhow::Result<ExitCode> {
+    let files = u64::try_from(sources.len())?;
+    let (found, errors) = match load(sources) {
+        Ok(set) => {
+            let lints = sluice_policy::check(&set);
+            (lints.into_iter().map(|lint| lint.diagnostic).collect(), 0)
+        }
+        Err(wrong) => {
+            let errors = wrong.errors.len();
+            (wrong.errors, errors)
+        }
+    };
+    for diagnostic in &found {
+        eprint(&format!("{diagnostic}\n"));
+    }
+    let (errors, warnings) = (u64::try_from(errors)?, u64::try_from(found.len() - errors)?);
+    let said = format!("{}, {}", count(errors, "error"), count(warnings, "warning"));
+    print(&format!("{} checked: {said}\n", count(files, "policy")))?;
+    Ok(if errors > 0 || (strict && warnings > 0) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Checks policies together, with the users of this host.
+pub(super) fn load(sources: Vec<Text>) -> Result<PolicySet, sluice_policy::PolicyErrors> {
     let uid = |name: &str| {
         let user = nix::unistd::User::from_name(name).ok().flatten();
         user.map(|user| user.uid.as_raw())

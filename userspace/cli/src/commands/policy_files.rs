@@ -54,7 +54,7 @@ fn below(
     Ok(())
 }
 
-fn is_policy(path: &Path) -> bool {
+pub(super) fn is_policy(path: &Path) -> bool {
     is_yaml(path) && !is_test(path)
 }
 

@@ -102,9 +102,9 @@ fn job_end<'a>(
     refused: &'a [RefusedOperation],
     more_refused: u64,
 ) -> JobEnd<'a> {
-    let lost = report
-        .gate
-        .counters
+    let counters = report.gate.as_ref().map(|gate| gate.counters.as_slice());
+    let lost = counters
+        .unwrap_or_default()
         .iter()
         .filter(|(name, _)| name.contains("lost"));
     JobEnd {
@@ -115,6 +115,7 @@ fn job_end<'a>(
         refused,
         more_refused,
         lost: lost.map(|(_, n)| *n).sum(),
+        gone: report.gate.is_none(),
     }
 }
 

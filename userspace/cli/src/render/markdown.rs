@@ -3,7 +3,7 @@
 use super::chain::{place, process};
 use super::event::names;
 use super::sessions::remark;
-use super::summary::{JobEnd, RefusedOperation, headline, rows};
+use super::summary::{JobEnd, RefusedOperation, headline, rows, warnings};
 use crate::paper::{one_line, short_id};
 
 /// The summary as GitHub flavoured Markdown.
@@ -36,11 +36,8 @@ pub(crate) fn summary_markdown(end: &JobEnd<'_>) -> String {
     if end.more_refused > 0 {
         text.push_str(&format!("\nand {} more refused\n", end.more_refused));
     }
-    if end.lost > 0 {
-        text.push_str(&format!(
-            "\n**{} kernel events were lost; some lineages may have gaps.**\n",
-            end.lost
-        ));
+    for warning in warnings(end) {
+        text.push_str(&format!("\n**Warning: {}.**\n", prose(&warning)));
     }
     text
 }

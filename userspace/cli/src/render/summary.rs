@@ -23,6 +23,8 @@ pub(crate) struct JobEnd<'a> {
     pub(crate) more_refused: u64,
     /// Events of the kernel side that were lost: lineages may have gaps.
     pub(crate) lost: u64,
+    /// The daemon went away in the middle: from then on the kernel refused what the job asked.
+    pub(crate) gone: bool,
 }
 
 /// Something that did not go on, with what would let it.
@@ -163,14 +165,23 @@ pub(crate) fn summary_text(end: &JobEnd<'_>, paint: Paint) -> String {
     if end.more_refused > 0 {
         text.push_str(&format!("  and {} more refused\n", end.more_refused));
     }
-    if end.lost > 0 {
-        let lost = count(end.lost, "kernel event");
-        let warning = paint.on(look::BAD, "warning:");
-        text.push_str(&format!(
-            "  {warning} {lost} lost; some lineages may have gaps\n"
-        ));
+    for warning in warnings(end) {
+        let word = paint.on(look::BAD, "warning:");
+        text.push_str(&format!("  {word} {warning}\n"));
     }
     text
+}
+
+/// What makes the summary less than the whole truth.
+pub(super) fn warnings(end: &JobEnd<'_>) -> Vec<String> {
+    let lost = (end.lost > 0).then(|| {
+        let lost = count(end.lost, "kernel event");
+        format!("{lost} lost; some lineages may have gaps")
+    });
+    let gone = end.gone.then(|| {
+        "the daemon went away while the job ran; connections were refused from then on".to_owned()
+    });
+    lost.into_iter().chain(gone).collect()
 }
 
 /// `payments-ci: 3 connections, 12 operations, 1 refused, 5 values masked (job ..., status 0)`.

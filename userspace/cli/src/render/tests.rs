@@ -113,6 +113,7 @@ fn end_of<'a>(sessions: &'a [SessionSummary], refused: &'a [RefusedOperation]) -
         refused,
         more_refused: 0,
         lost: 0,
+        gone: false,
     }
 }
 
@@ -134,6 +135,7 @@ fn the_end_of_a_job_that_connected_to_nothing() {
     let end = JobEnd {
         more_refused: 3,
         lost: 2,
+        gone: true,
         ..end_of(&[], &[])
     };
     golden("summary_empty.txt", &summary_text(&end, Paint::OFF));
