@@ -20,8 +20,10 @@ impl Nginx {
     /// When it does not come up; its log is in `scratch`.
     pub fn start(scratch: &Scratch, server: &str) -> anyhow::Result<Self> {
         Self::start_with(scratch, |port| {
-            format!("http {{ access_log off; client_max_body_size 64m; default_type text/plain;\n\
-                 server {{ listen {REMOTE}:{port}; {server} }} }}\n")
+            format!(
+                "http {{ access_log off; client_max_body_size 64m; default_type text/plain;\n\
+                 server {{ listen {REMOTE}:{port}; {server} }} }}\n"
+            )
         })
     }
 
@@ -38,7 +40,11 @@ impl Nginx {
         std::fs::create_dir_all(&directory)?;
         let modules = "/usr/share/nginx/modules-available";
         let stream = std::path::Path::new(modules).join("mod-stream.conf");
-        let include = if stream.exists() { format!("include {};\n", stream.display()) } else { String::new() };
+        let include = if stream.exists() {
+            format!("include {};\n", stream.display())
+        } else {
+            String::new()
+        };
         let place = directory.display();
         let text = format!(
             "{include}daemon off; worker_processes 1; pid {place}/pid; error_log {place}/error.log;\n\
@@ -61,6 +67,9 @@ impl Nginx {
         wait_for_port(REMOTE, port).with_context(|| {
             std::fs::read_to_string(directory.join("error.log")).unwrap_or_default()
         })?;
-        Ok(Self { port, _process: process })
+        Ok(Self {
+            port,
+            _process: process,
+        })
     }
 }

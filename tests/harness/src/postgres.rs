@@ -32,11 +32,22 @@ impl Postgres {
         std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o700))?;
         let owner = owner()?;
         if let Some(owner) = &owner {
-            chown(&directory, Some(owner.uid.as_raw()), Some(owner.gid.as_raw()))?;
+            chown(
+                &directory,
+                Some(owner.uid.as_raw()),
+                Some(owner.gid.as_raw()),
+            )?;
         }
         let data = directory.join("data");
         let output = as_owner(owner.as_ref(), &format!("{POSTGRES_BIN}/initdb"))
-            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
+            .args([
+                "--auth=trust",
+                "--username=postgres",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--no-sync",
+                "-D",
+            ])
             .arg(&data)
             .output()
             .context("cannot run initdb; cargo xtask setup installs it")?;
@@ -63,7 +74,11 @@ impl Postgres {
                 .stderr(log),
             Signal::SIGINT,
         )?;
-        let server = Self { port, process, directory };
+        let server = Self {
+            port,
+            process,
+            directory,
+        };
         wait_for_port(REMOTE, port).with_context(|| server.log())?;
         server.sql(
             "create role bob login; set password_encryption='md5'; alter role bob password 'lovelace'; \
@@ -90,14 +105,34 @@ impl Postgres {
     /// When a statement fails.
     pub fn sql(&self, statements: &str) -> anyhow::Result<String> {
         let output = Command::new("psql")
-            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "postgres"])
-            .args(["-h", &REMOTE.to_string(), "-p", &self.port.to_string(), "-c", statements])
+            .args([
+                "-X",
+                "-q",
+                "-A",
+                "-t",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-U",
+                "postgres",
+                "-d",
+                "postgres",
+            ])
+            .args([
+                "-h",
+                &REMOTE.to_string(),
+                "-p",
+                &self.port.to_string(),
+                "-c",
+                statements,
+            ])
             .output()
             .context("cannot run psql; cargo xtask setup installs it")?;
         if !output.status.success() {
             bail!("psql: {}", String::from_utf8_lossy(&output.stderr));
         }
-        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+        Ok(String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned())
     }
 }
 
@@ -114,7 +149,9 @@ fn as_owner(owner: Option<&User>, program: &str) -> Command {
     let mut command = match owner {
         Some(user) => {
             let mut command = Command::new("setpriv");
-            command.arg(format!("--reuid={}", user.uid)).arg(format!("--regid={}", user.gid));
+            command
+                .arg(format!("--reuid={}", user.uid))
+                .arg(format!("--regid={}", user.gid));
             command.arg("--clear-groups").arg("--").arg(program);
             command
         }

@@ -18,7 +18,9 @@ impl Daemonised {
     /// # Errors
     /// When it cannot be executed.
     pub fn spawn(command: &mut Command, stop: Signal) -> anyhow::Result<Self> {
-        let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        let child = command
+            .spawn()
+            .with_context(|| format!("cannot start {command:?}"))?;
         Ok(Self { child, stop })
     }
 

@@ -17,7 +17,10 @@ impl Scratch {
     /// # Errors
     /// When the file system does not let us.
     pub fn new() -> anyhow::Result<Self> {
-        let dir = tempfile::Builder::new().prefix("sluice-").tempdir().context("no tempdir")?;
+        let dir = tempfile::Builder::new()
+            .prefix("sluice-")
+            .tempdir()
+            .context("no tempdir")?;
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755))?;
         Ok(Self(dir))
     }
@@ -57,5 +60,8 @@ impl Scratch {
 /// # Errors
 /// When there is none.
 pub fn free_port(address: IpAddr) -> anyhow::Result<u16> {
-    Ok(TcpListener::bind((address, 0)).context("no free port")?.local_addr()?.port())
+    Ok(TcpListener::bind((address, 0))
+        .context("no free port")?
+        .local_addr()?
+        .port())
 }

@@ -6,13 +6,21 @@ use serde_json::Value;
 
 use crate::scratch::Scratch;
 
-/// The sluice binary of this build.
+/// The sluice binary: `$SLUICE_BIN`, or the one of this build.
 ///
 /// # Errors
 /// When it was not built.
 pub fn binary() -> anyhow::Result<PathBuf> {
+    if let Some(named) = std::env::var_os("SLUICE_BIN") {
+        return Ok(PathBuf::from(named));
+    }
     let own = std::env::current_exe().context("cannot find the own program")?;
-    let found = own.ancestors().skip(1).take(3).map(|dir| dir.join("sluice")).find(|p| p.is_file());
+    let found = own
+        .ancestors()
+        .skip(1)
+        .take(3)
+        .map(|dir| dir.join("sluice"))
+        .find(|p| p.is_file());
     found.context("the sluice binary is not built: cargo xtask build")
 }
 
@@ -39,7 +47,10 @@ impl Sluice {
     /// # Errors
     /// When the file system does not let us.
     pub fn new() -> anyhow::Result<Self> {
-        Ok(Self { scratch: Scratch::new()?, config: None })
+        Ok(Self {
+            scratch: Scratch::new()?,
+            config: None,
+        })
     }
 
     /// The same with a `sluice.toml`.
@@ -92,7 +103,12 @@ impl Sluice {
     ///
     /// # Errors
     /// When sluice cannot be executed.
-    pub fn run_with(&self, policy: &str, options: &[&str], command: &[&str]) -> anyhow::Result<Job> {
+    pub fn run_with(
+        &self,
+        policy: &str,
+        options: &[&str],
+        command: &[&str],
+    ) -> anyhow::Result<Job> {
         let output = self.run_command(policy, options, command)?.output()?;
         Ok(Job::of(&output))
     }
@@ -124,7 +140,11 @@ impl Sluice {
     pub fn ask(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let output = self.command(arguments)?.output()?;
         if !output.status.success() {
-            bail!("sluice {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
+            bail!(
+                "sluice {}: {}",
+                arguments.join(" "),
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -135,7 +155,9 @@ impl Sluice {
     /// When it fails, or prints what is no JSON.
     pub fn ask_json(&self, arguments: &[&str]) -> anyhow::Result<Vec<Value>> {
         let text = self.ask(arguments)?;
-        text.lines().map(|line| serde_json::from_str(line).context(line.to_owned())).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).context(line.to_owned()))
+            .collect()
     }
 
     /// All sessions, oldest first.
@@ -152,7 +174,10 @@ impl Sluice {
     /// When they cannot be listed.
     pub fn sessions_of(&self, protocol: &str) -> anyhow::Result<Vec<Value>> {
         let all = self.sessions()?;
-        Ok(all.into_iter().filter(|s| s.get("protocol") == Some(&protocol.into())).collect())
+        Ok(all
+            .into_iter()
+            .filter(|s| s.get("protocol") == Some(&protocol.into()))
+            .collect())
     }
 
     /// The events of a session.
@@ -160,7 +185,10 @@ impl Sluice {
     /// # Errors
     /// When it cannot be shown.
     pub fn events(&self, session: &Value) -> anyhow::Result<Vec<Value>> {
-        let id = session.get("id").and_then(Value::as_str).context("a session without id")?;
+        let id = session
+            .get("id")
+            .and_then(Value::as_str)
+            .context("a session without id")?;
         self.ask_json(&["sessions", "show", id, "--json"])
     }
 }

@@ -1,1 +1,22 @@
-//! daemon.
+//! Wires the parts into a running gate: configuration, signals, privileges. No logic.
+
+mod config;
+mod control;
+mod desk;
+mod enter;
+mod explain;
+mod heart;
+mod job_process;
+mod kernel;
+mod policies;
+mod probe;
+mod run;
+mod running;
+mod service;
+
+pub use config::Config;
+pub use enter::{NOT_STARTED, enter};
+pub use probe::answer_tries;
+pub use run::{RunOptions, RunReport, run_job};
+pub use running::default_state;
+pub use service::{serve, unload};

@@ -15,7 +15,7 @@ use crate::verdict::Refusal;
 
 /// Permission for one operation to go on, and what is done to its answer.
 #[must_use]
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Pass {
     /// The operation's number in the session; answers and hits refer to it.
     pub operation: u64,

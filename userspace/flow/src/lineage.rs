@@ -119,7 +119,9 @@ impl LineageTable {
     /// Whether a process with this pid is a member and has not exited, as far as is known.
     #[must_use]
     pub fn lives(&self, tgid: u32) -> bool {
-        self.processes.iter().any(|(id, process)| id.tgid == tgid && process.exited.is_none())
+        self.processes
+            .iter()
+            .any(|(id, process)| id.tgid == tgid && process.exited.is_none())
     }
 
     /// Takes one event in. Refusals say nothing about lineage and are passed over.

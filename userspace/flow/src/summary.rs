@@ -132,9 +132,9 @@ impl SessionSummary {
             EventKind::Refused {
                 refusal, expected, ..
             } => {
-                self.refused += 1;
-                self.refused_expected += u64::from(*expected);
                 if refusal.cause.response().refusal {
+                    self.refused += 1;
+                    self.refused_expected += u64::from(*expected);
                     self.stricter("deny");
                 }
                 refusal.rules.iter().for_each(|rule| self.decided_by(rule));

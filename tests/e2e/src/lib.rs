@@ -1,0 +1,1 @@
+//! Real clients and real servers, direct and through the gate: see `tests/`.

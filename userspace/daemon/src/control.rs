@@ -1,0 +1,460 @@
+//! What the API asks the daemon for: jobs in and out, state, reload, explain.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use parking_lot::{Mutex, RwLock};
+use sluice_capture::{Capture, JobCgroup};
+use sluice_flow::kernel::JobTag;
+use sluice_flow::ports::{
+    Control, Enforcement, JobRequest, JobTicket, Person, Sessions as _, Status,
+};
+use sluice_flow::{Job, JobId, SessionId};
+use sluice_policy::{Layer, PolicySet, Source};
+use sluice_proxy::{Proxy, RunningJob};
+use sluice_store::{Note, Store};
+
+use crate::config::{Config, Runner};
+use crate::explain::explain;
+use crate::heart::Heart;
+use crate::kernel::Kernel;
+use crate::policies::{checked, sources_in};
+
+/// Jobs that run at once; one more is not admitted.
+pub(crate) const MAX_JOBS: usize = 1_024;
+
+/// The parts of a running gate, as the API needs them.
+pub(crate) struct Gatehouse {
+    config: Config,
+    capture: Arc<Capture>,
+    kernel: Arc<Kernel>,
+    proxy: Arc<Proxy>,
+    store: Arc<Store>,
+    heart: Heart,
+    mask_key: [u8; 32],
+    policies: RwLock<Vec<Source>>,
+    next_tag: AtomicU64,
+    admitted: Mutex<HashMap<JobId, Admitted>>,
+}
+
+/// A job and what it takes with it when it ends.
+struct Admitted {
+    tag: JobTag,
+    place: Place,
+    /// Policies that came with it.
+    policies: Vec<Source>,
+}
+
+/// Where a job's processes are.
+enum Place {
+    /// A cgroup that was made for it.
+    Own(JobCgroup),
+    /// The cgroup of a runner: it was there before us and stays.
+    Runner,
+}
+
+impl Gatehouse {
+    pub(crate) fn new(
+        state: &Path,
+        config: Config,
+        capture: Arc<Capture>,
+        kernel: Arc<Kernel>,
+        proxy: Arc<Proxy>,
+        store: Arc<Store>,
+        heart: Heart,
+    ) -> anyhow::Result<Self> {
+        let policies = sources_in(&config.policy.directory)?;
+        checked(policies.clone())?;
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        store.note(Note::Started {
+            version,
+            pid: std::process::id(),
+        })?;
+        note_policies(&store, &policies)?;
+        let started = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .context("the clock of the host is off")?;
+        Ok(Self {
+            mask_key: mask_key(&state.join("mask.key"))?,
+            config,
+            capture,
+            kernel,
+            proxy,
+            store,
+            heart,
+            policies: RwLock::new(policies),
+            // Tags outlive the daemon in pinned maps: a later one must not give them again.
+            next_tag: AtomicU64::new(u64::try_from(started.as_nanos())?),
+            admitted: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn proxy(&self) -> &Arc<Proxy> {
+        &self.proxy
+    }
+
+    pub(crate) fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    pub(crate) fn kernel(&self) -> &Arc<Kernel> {
+        &self.kernel
+    }
+
+    /// Whether the process belongs to a job: it gets no answer of the API.
+    pub(crate) fn is_member(&self, pid: u32) -> bool {
+        self.kernel.is_member(pid)
+    }
+
+    /// Makes members of what runs in the runners' cgroups, now and later.
+    pub(crate) fn take_runners_in(&self) -> anyhow::Result<()> {
+        for runner in &self.config.runner {
+            let cgroup = runner_cgroup(runner, self.capture.cgroup_root())?;
+            let job = Job {
+                id: JobId::new(),
+                name: runner.name.clone(),
+                labels: runner.labels.clone(),
+                uid: 0,
+            };
+            let tag = self.register(&job, Vec::new(), Vec::new())?;
+            self.capture.add_runner(&cgroup, tag, false)?;
+            let admitted = Admitted {
+                tag,
+                place: Place::Runner,
+                policies: Vec::new(),
+            };
+            self.admitted.lock().insert(job.id, admitted);
+            tracing::info!(runner = %runner.name, cgroup = %cgroup.display(), "enforced");
+        }
+        Ok(())
+    }
+
+    /// Admits a job: in a cgroup of its own, enforced before anything runs in it.
+    fn admit(&self, request: JobRequest, person: &Person) -> anyhow::Result<JobTicket> {
+        if !self.heart.is_open() {
+            bail!("the gate is shut because its probe fails; `sluice status` says where");
+        }
+        if self.admitted.lock().len() >= MAX_JOBS {
+            bail!("{MAX_JOBS} jobs run already; wait until one ends");
+        }
+        let JobRequest {
+            name,
+            labels,
+            secrets,
+            policies,
+        } = request;
+        let job = Job {
+            id: JobId::new(),
+            name,
+            labels,
+            uid: person.uid,
+        };
+        let source = |(file, text)| Source {
+            layer: Layer::Repository,
+            file,
+            text,
+        };
+        let policies: Vec<Source> = policies.into_iter().map(source).collect();
+        let tag = self.register(&job, policies.clone(), secrets)?;
+        match self.own_cgroup(&job, tag) {
+            Ok(cgroup) => {
+                let ticket = JobTicket {
+                    id: job.id,
+                    cgroup: cgroup.path().to_owned(),
+                };
+                let admitted = Admitted {
+                    tag,
+                    place: Place::Own(cgroup),
+                    policies,
+                };
+                self.admitted.lock().insert(job.id, admitted);
+                Ok(ticket)
+            }
+            Err(error) => {
+                self.proxy.jobs.remove(tag);
+                Err(error)
+            }
+        }
+    }
+
+    fn own_cgroup(&self, job: &Job, tag: JobTag) -> anyhow::Result<JobCgroup> {
+        let cgroup = JobCgroup::create(&format!("job-{}", job.id))?;
+        self.capture.add_runner(cgroup.path(), tag, true)?;
+        Ok(cgroup)
+    }
+
+    /// Makes the proxy know a job, under the policy that applies to it.
+    fn register(
+        &self,
+        job: &Job,
+        own_policies: Vec<Source>,
+        secrets: Vec<String>,
+    ) -> anyhow::Result<JobTag> {
+        let set = self.policy_set(own_policies.clone())?;
+        note_policies(&self.store, &own_policies)?;
+        let tag = JobTag(self.next_tag.fetch_add(1, Ordering::Relaxed));
+        let running = RunningJob::new(job.clone(), set.for_job(job), secrets, self.mask_key)?;
+        self.proxy.jobs.add(tag, Arc::new(running));
+        Ok(tag)
+    }
+
+    fn policy_set(&self, own_policies: Vec<Source>) -> anyhow::Result<PolicySet> {
+        let mut sources = self.policies.read().clone();
+        sources.extend(own_policies);
+        checked(sources)
+    }
+
+    /// Ends a job: its flows may go on for `grace`, then what is left of it is killed.
+    fn release(&self, job: JobId, grace: Duration) -> anyhow::Result<()> {
+        let Some(admitted) = self.admitted.lock().remove(&job) else {
+            bail!("no job {job} runs");
+        };
+        if let Place::Own(cgroup) = admitted.place {
+            let begun = Instant::now();
+            while !cgroup.is_empty() && begun.elapsed() < grace {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            if !cgroup.is_empty() {
+                tracing::info!(%job, "what the job left behind is killed");
+                cgroup.kill()?;
+            }
+            let running = self.proxy.jobs.find(admitted.tag);
+            let flows = || running.as_ref().map_or(0, |running| running.open_flows());
+            while flows() > 0 && begun.elapsed() < grace {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            self.kernel.take_in();
+            self.capture.remove_runner(cgroup.id())?;
+        }
+        self.proxy.jobs.remove(admitted.tag);
+        self.proxy.desk.forget_job(job);
+        Ok(())
+    }
+
+    /// Reads and checks everything anew; only then is anything replaced.
+    fn read_policies_again(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let fresh = sources_in(&self.config.policy.directory)?;
+        let mut replacements = Vec::new();
+        let admitted = self.admitted.lock();
+        for own in admitted.values() {
+            let mut sources = fresh.clone();
+            sources.extend(own.policies.clone());
+            if let Some(running) = self.proxy.jobs.find(own.tag) {
+                let policy = checked(sources)?.for_job(&running.job);
+                replacements.push((running, policy));
+            }
+        }
+        let names = named(&checked(fresh.clone())?);
+        note_policies(&self.store, &fresh)?;
+        *self.policies.write() = fresh;
+        for (running, policy) in replacements {
+            running.replace_policy(policy);
+        }
+        Ok(names)
+    }
+
+    fn enforcement(&self) -> Vec<Enforcement> {
+        let mut lines: Vec<Enforcement> = self
+            .capture
+            .hooks()
+            .into_iter()
+            .map(|hook| Enforcement {
+                what: format!("hook {}", hook.name),
+                enforced: hook.attached,
+                detail: match hook.attached {
+                    true => format!("attached, program {} link {}", hook.program, hook.link),
+                    false => "not attached: somebody detached it; restart the daemon".to_owned(),
+                },
+            })
+            .collect();
+        lines.extend(self.heart.try_all());
+        lines.push(Enforcement {
+            what: "refusal while the daemon is away".to_owned(),
+            enforced: self.config.on_daemon_down == crate::config::OnDaemonDown::Deny,
+            detail: match self.config.on_daemon_down {
+                crate::config::OnDaemonDown::Deny => {
+                    "links are pinned, the default is deny".to_owned()
+                }
+                crate::config::OnDaemonDown::Allow => {
+                    "on_daemon_down = \"allow\": connections go out unseen".to_owned()
+                }
+            },
+        });
+        lines.extend(NOT_ENFORCED.map(|(what, detail)| Enforcement {
+            what: what.to_owned(),
+            enforced: false,
+            detail: detail.to_owned(),
+        }));
+        lines
+    }
+}
+
+/// What this version cannot enforce on any kernel: said loudly, never left silently open.
+const NOT_ENFORCED: [(&str, &str); 3] = [
+    (
+        "packet, vsock and netlink sockets of root",
+        "no cgroup hook sees them; set RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX on the runner's unit",
+    ),
+    (
+        "unix sockets (docker.sock, D-Bus)",
+        "what a local service does for a job is not the job's flow; keep docker.sock away from jobs",
+    ),
+    (
+        "root of the host",
+        "a job with root can detach the hooks; it is detected here, not prevented; run jobs as a user",
+    ),
+];
+
+impl Control for Gatehouse {
+    fn status(&self) -> Status {
+        let mut counters: Vec<(String, u64)> = self
+            .capture
+            .stats()
+            .into_iter()
+            .map(|(name, n)| (name.to_owned(), n))
+            .collect();
+        counters.push(("lineage_events_lost".to_owned(), self.kernel.lost()));
+        let left_out = self.kernel.refusals_left_out.load(Ordering::Relaxed);
+        counters.push(("refusals_not_recorded_one_by_one".to_owned(), left_out));
+        let over = self.proxy.over_limit.load(Ordering::Relaxed);
+        counters.push(("flows_over_limit".to_owned(), over));
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            open: self.heart.is_open(),
+            enforcement: self.enforcement(),
+            jobs: self
+                .proxy
+                .jobs
+                .all()
+                .into_iter()
+                .map(|(_, r)| r.job.clone())
+                .collect(),
+            policies: self
+                .policy_set(Vec::new())
+                .map(|set| named(&set))
+                .unwrap_or_default(),
+            flows: self.proxy.flows.load(Ordering::Relaxed) as u64,
+            counters,
+        }
+    }
+
+    fn start_job(&self, request: JobRequest, person: &Person) -> Result<JobTicket, String> {
+        self.admit(request, person)
+            .map_err(|error| format!("{error:#}"))
+    }
+
+    fn end_job(&self, job: JobId, grace: Duration) -> Result<(), String> {
+        self.release(job, grace)
+            .map_err(|error| format!("{error:#}"))
+    }
+
+    fn reload(&self) -> Result<Vec<(String, String)>, String> {
+        self.read_policies_again()
+            .map_err(|error| format!("{error:#}"))
+    }
+
+    fn explain(&self, session: SessionId) -> Result<String, String> {
+        let events = self
+            .store
+            .events(session)
+            .map_err(|error| error.to_string())?;
+        let own = self.admitted.lock();
+        let own = own
+            .values()
+            .flat_map(|admitted| admitted.policies.clone())
+            .collect();
+        let set = self.policy_set(own).map_err(|error| format!("{error:#}"))?;
+        explain(&events, &set)
+    }
+}
+
+/// Keeps the text of policies under their digests, so that an old verdict can be explained.
+fn note_policies(store: &Store, sources: &[Source]) -> anyhow::Result<()> {
+    for name in checked(sources.to_vec())?.names() {
+        let text = sources.iter().find(|source| source.file == name.file);
+        let text = text.map(|source| source.text.clone()).unwrap_or_default();
+        store.note(Note::Policy {
+            name: name.name,
+            digest: name.digest,
+            text,
+        })?;
+    }
+    Ok(())
+}
+
+fn named(set: &PolicySet) -> Vec<(String, String)> {
+    set.names()
+        .into_iter()
+        .map(|policy| (policy.name, policy.digest))
+        .collect()
+}
+
+/// Where a runner's processes are.
+fn runner_cgroup(runner: &Runner, root: &Path) -> anyhow::Result<PathBuf> {
+    let path = match (&runner.unit, &runner.cgroup) {
+        (Some(unit), _) => unit_cgroup(unit)?,
+        (None, Some(cgroup)) => cgroup.clone(),
+        (None, None) => bail!("runner `{}`: give either `unit` or `cgroup`", runner.name),
+    };
+    let below_root = path.strip_prefix("/").unwrap_or(&path);
+    let full = root.join(below_root);
+    if !full.is_dir() {
+        bail!(
+            "runner `{}`: there is no cgroup {}; is it started?",
+            runner.name,
+            full.display()
+        );
+    }
+    Ok(full)
+}
+
+/// The cgroup of a systemd unit that runs.
+fn unit_cgroup(unit: &str) -> anyhow::Result<PathBuf> {
+    let mut command = std::process::Command::new("systemctl");
+    let output = command
+        .args(["show", "--property=ControlGroup", "--value", "--", unit])
+        .output();
+    let output = output.context("cannot ask systemctl for the unit's cgroup; give `cgroup`")?;
+    let mut path = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if path.is_empty() {
+        let _ = write!(path, "the unit {unit} has no cgroup; is it started?");
+        bail!(path);
+    }
+    Ok(PathBuf::from(path))
+}
+
+/// The host's key for hashes and tokens, made once.
+fn mask_key(path: &Path) -> anyhow::Result<[u8; 32]> {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut key = [0; 32];
+    match std::fs::File::open(path) {
+        Ok(mut file) => {
+            file.read_exact(&mut key)
+                .with_context(|| format!("{} is cut", path.display()))?;
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let random =
+                std::fs::File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut key));
+            random.context("cannot read /dev/urandom")?;
+            let mut options = std::fs::OpenOptions::new();
+            let file = options.write(true).create_new(true).mode(0o600).open(path);
+            let written = file.and_then(|mut file| file.write_all(&key));
+            written.with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read {}", path.display()));
+        }
+    }
+    Ok(key)
+}

@@ -1,0 +1,270 @@
+//! The kernel side as the proxy sees it: origins, lineages, and refusals put on record.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use parking_lot::Mutex;
+use sluice_capture::Capture;
+use sluice_flow::kernel::{Actor, JobTag, KernelEvent, KernelRefusal, Origin, Transport};
+use sluice_flow::ports::{Lineages, Origins, RecordError, Recorder};
+use sluice_flow::session::Outcome;
+use sluice_flow::{
+    Cause, Destination, EventKind, Lineage, LineageTable, ProcessId, Refusal, SessionOpened,
+};
+use sluice_proxy::RunningJobs;
+
+/// How often waiting events are taken in when no flow asks for them.
+const DRAIN_EVERY: Duration = Duration::from_millis(10);
+/// How long an exited process is remembered: flows of it may still be on their way.
+const GRACE: Duration = Duration::from_secs(60);
+/// How often the exited are forgotten and stale origins swept out.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// How long an origin waits for its connection to be accepted.
+const ORIGIN_LIFETIME: Duration = Duration::from_secs(60);
+/// Kernel refusals of one job that are recorded one by one in a second; more are counted.
+pub(crate) const MAX_REFUSALS_PER_SECOND: u32 = 200;
+/// How often an event that another processor is still writing is looked for.
+const LOOKS: usize = 50;
+
+/// The kernel side: capture, and the fold of what it tells.
+pub(crate) struct Kernel {
+    capture: Arc<Capture>,
+    table: Mutex<LineageTable>,
+    jobs: Arc<RunningJobs>,
+    recorder: Arc<dyn Recorder>,
+    refusals: Mutex<HashMap<JobTag, Budget>>,
+    /// Kernel refusals that were counted, not recorded.
+    pub(crate) refusals_left_out: AtomicU64,
+}
+
+/// How many refusals of a job were recorded in this second.
+struct Budget {
+    second: Instant,
+    recorded: u32,
+}
+
+impl Kernel {
+    pub(crate) fn new(
+        capture: Arc<Capture>,
+        table: LineageTable,
+        jobs: Arc<RunningJobs>,
+        recorder: Arc<dyn Recorder>,
+    ) -> Self {
+        Self {
+            capture,
+            table: Mutex::new(table),
+            jobs,
+            recorder,
+            refusals: Mutex::default(),
+            refusals_left_out: AtomicU64::new(0),
+        }
+    }
+
+    /// Events that were lost so far.
+    pub(crate) fn lost(&self) -> u64 {
+        self.table.lock().lost()
+    }
+
+    /// Whether the process with this pid belongs to a job.
+    pub(crate) fn is_member(&self, pid: u32) -> bool {
+        self.take_in();
+        self.table.lock().lives(pid)
+    }
+
+    /// Takes in what waits in the kernel.
+    pub(crate) fn take_in(&self) {
+        // The table stays locked over the drain: events must reach it in their order.
+        let mut table = self.table.lock();
+        let mut refused = Vec::new();
+        for event in self.capture.drain() {
+            table.apply(&event);
+            if let KernelEvent::Refused { actor, refusal, .. } = event {
+                let lineage = table
+                    .lineage(actor.process, actor.ordinal)
+                    .unwrap_or_default();
+                refused.push((actor, refusal, lineage));
+            }
+        }
+        drop(table);
+        for (actor, refusal, lineage) in refused {
+            self.record(&actor, refusal, &lineage);
+        }
+    }
+
+    /// A refusal of the kernel becomes a session of its own: opened, refused, closed.
+    fn record(&self, actor: &Actor, refusal: KernelRefusal, lineage: &Lineage) {
+        if actor.job == JobTag::PROBE {
+            return;
+        }
+        if !self.within_budget(actor.job) {
+            self.refusals_left_out.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        if let Err(error) = self.write(actor, refusal, lineage) {
+            tracing::error!(%error, "a refusal of the kernel is not in the record");
+        }
+    }
+
+    fn write(
+        &self,
+        actor: &Actor,
+        kernel: KernelRefusal,
+        lineage: &Lineage,
+    ) -> Result<(), RecordError> {
+        let running = self.jobs.find(actor.job);
+        let lineage = match &running {
+            Some(running) => running.masked_lineage(lineage),
+            None => Lineage::default(),
+        };
+        let opened = SessionOpened {
+            job: running.map(|running| running.job.clone()),
+            destination: kernel.destination.map(Destination::of),
+            peer: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            lineage,
+        };
+        let refusal = Refusal::of(Cause::Kernel, explain(&kernel));
+        self.recorder.session()?.append(vec![
+            EventKind::Opened(Box::new(opened)),
+            EventKind::Refused {
+                refusal,
+                kernel: Some(kernel),
+                expected: false,
+            },
+            EventKind::Closed {
+                outcome: Outcome::Refused,
+                bytes_up: 0,
+                bytes_down: 0,
+            },
+        ])?;
+        Ok(())
+    }
+
+    fn within_budget(&self, job: JobTag) -> bool {
+        let mut refusals = self.refusals.lock();
+        let now = Instant::now();
+        let budget = refusals.entry(job).or_insert(Budget {
+            second: now,
+            recorded: 0,
+        });
+        if now.duration_since(budget.second) >= Duration::from_secs(1) {
+            *budget = Budget {
+                second: now,
+                recorded: 0,
+            };
+        }
+        budget.recorded = budget.recorded.saturating_add(1);
+        budget.recorded <= MAX_REFUSALS_PER_SECOND
+    }
+
+    /// Forgets what is over.
+    fn sweep(&self) {
+        let grace = u64::try_from(GRACE.as_nanos()).unwrap_or(u64::MAX);
+        let before = since_boot().saturating_sub(grace);
+        self.table.lock().forget_exited(before);
+        if let Err(error) = self.capture.forget_flows(ORIGIN_LIFETIME) {
+            tracing::warn!(%error, "stale origins stay for now");
+        }
+        self.refusals
+            .lock()
+            .retain(|_, budget| budget.second.elapsed() < SWEEP_EVERY);
+    }
+}
+
+/// Nanoseconds since boot, as kernel events count them (`CLOCK_BOOTTIME`).
+pub(crate) fn since_boot() -> u64 {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME);
+    let now = now.map(Duration::from).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What a person at the build log reads.
+fn explain(kernel: &KernelRefusal) -> String {
+    let to = kernel
+        .destination
+        .map(|to| format!(" to {to}"))
+        .unwrap_or_default();
+    let why = match kernel.reason.as_str() {
+        "socket_kind" => "only TCP and DNS leave through the gate; this kind of socket does not",
+        "udp" => "UDP other than DNS cannot be judged; use TCP",
+        "forged" => "the gate's own address is not to be dialled",
+        "other_netns" => "the process is in a network namespace that the gate does not serve",
+        "daemon_down" => "the daemon is away or does not answer; until it is back nothing leaves",
+        "stray_packet" => "a packet that does not go to the gate",
+        "no_listener" => "the gate does not serve this address family on this host",
+        "no_memory" => "the kernel could not remember the socket, so it does not leave",
+        _ => "the kernel side does not let it out",
+    };
+    format!("{} of {}{to}: {why}", kernel.hook, kernel.socket)
+}
+
+impl Lineages for Kernel {
+    fn lineage(&self, process: ProcessId, ordinal: u32) -> Option<Lineage> {
+        for _ in 0..LOOKS {
+            if let Some(lineage) = self.table.lock().lineage(process, ordinal) {
+                return Some(lineage);
+            }
+            // The event was written before the connection was made. Either it waits to be
+            // taken in, or another processor's event before it is still being written.
+            self.take_in();
+            if let Some(lineage) = self.table.lock().lineage(process, ordinal) {
+                return Some(lineage);
+            }
+            std::thread::yield_now();
+        }
+        None
+    }
+}
+
+impl Origins for Kernel {
+    fn take(&self, peer: SocketAddr, transport: Transport) -> Option<Origin> {
+        self.capture.take(peer, transport)
+    }
+}
+
+/// The thread that takes events in.
+pub(crate) struct Pump {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Pump {
+    pub(crate) fn start(kernel: Arc<Kernel>) -> anyhow::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let pump = move || {
+            let mut swept = Instant::now();
+            while !stopped.load(Ordering::Acquire) {
+                kernel.take_in();
+                if swept.elapsed() >= SWEEP_EVERY {
+                    kernel.sweep();
+                    swept = Instant::now();
+                }
+                std::thread::sleep(DRAIN_EVERY);
+            }
+            kernel.take_in();
+        };
+        let thread = std::thread::Builder::new()
+            .name("sluice-events".to_owned())
+            .spawn(pump);
+        Ok(Self {
+            stop,
+            thread: Some(thread.context("cannot start a thread")?),
+        })
+    }
+}
+
+impl Drop for Pump {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            if thread.join().is_err() {
+                tracing::error!("the thread that takes events in had panicked");
+            }
+        }
+    }
+}

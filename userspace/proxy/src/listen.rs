@@ -1,0 +1,237 @@
+//! Listeners, and the threads that serve them: one runtime a core, each with a share of the
+//! same listening sockets. There is no `SO_REUSEPORT`: a job could take part in it.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+
+use crate::error::ProxyError;
+use crate::path::flow;
+use crate::proxy::Proxy;
+use crate::resolver;
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 4096;
+
+/// The sockets that the kernel side redirects to.
+pub struct Listeners {
+    tcp: Vec<TcpListener>,
+    udp: Vec<UdpSocket>,
+}
+
+/// Ports of the [`Listeners`]; 0 where the host has no IPv6 loopback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    /// TCP on 127.0.0.1.
+    pub tcp4: u16,
+    /// TCP on [::1].
+    pub tcp6: u16,
+    /// UDP on 127.0.0.1.
+    pub dns4: u16,
+    /// UDP on [::1].
+    pub dns6: u16,
+}
+
+impl Listeners {
+    /// Binds to free ports of 127.0.0.1 and [::1].
+    ///
+    /// # Errors
+    /// When 127.0.0.1 cannot be bound. Without IPv6 its ports are 0, and the kernel side
+    /// refuses connects over IPv6.
+    pub fn bind() -> Result<(Self, Ports), ProxyError> {
+        let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
+        let tcp4 = listen(v4).map_err(ProxyError::host("bind 127.0.0.1 for TCP"))?;
+        let dns4 = UdpSocket::bind(v4).map_err(ProxyError::host("bind 127.0.0.1 for DNS"))?;
+        let port = |address: io::Result<SocketAddr>| {
+            address
+                .map(|a| a.port())
+                .map_err(ProxyError::host("ask for a bound port"))
+        };
+        let mut ports = Ports {
+            tcp4: port(tcp4.local_addr())?,
+            tcp6: 0,
+            dns4: port(dns4.local_addr())?,
+            dns6: 0,
+        };
+        let mut listeners = Self {
+            tcp: vec![tcp4],
+            udp: vec![dns4],
+        };
+        if let (Ok(tcp6), Ok(dns6)) = (listen(v6), UdpSocket::bind(v6)) {
+            ports.tcp6 = port(tcp6.local_addr())?;
+            ports.dns6 = port(dns6.local_addr())?;
+            listeners.tcp.push(tcp6);
+            listeners.udp.push(dns6);
+        }
+        Ok((listeners, ports))
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.bind(&address.into())?;
+    // Accepted sockets inherit it. On loopback BBR costs more than half of the throughput.
+    if let Err(error) = socket
+        .set_tcp_congestion(b"cubic")
+        .or_else(|_| socket.set_tcp_congestion(b"reno"))
+    {
+        tracing::debug!(%error, "the congestion control of the host stays");
+    }
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// What every connection of the gate is set to.
+pub(crate) fn tune(stream: &tokio::net::TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection stays with Nagle's algorithm");
+    }
+    let loopback = stream
+        .peer_addr()
+        .is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
+    if loopback {
+        let socket = SockRef::from(stream);
+        let _ = socket
+            .set_tcp_congestion(b"cubic")
+            .or_else(|_| socket.set_tcp_congestion(b"reno"));
+    }
+}
+
+/// The threads that serve. Dropping it stops them; open flows end as aborted.
+pub struct Serving {
+    stop: watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Serving {
+    /// Stops accepting, ends open flows, waits for the threads.
+    pub fn stop(mut self) {
+        self.stop_now();
+    }
+
+    fn stop_now(&mut self) {
+        let _ = self.stop.send(true);
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a serving thread had panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.stop_now();
+    }
+}
+
+/// Serves flows on `threads` threads.
+///
+/// # Errors
+/// When a thread or its runtime cannot be made.
+pub fn serve(
+    proxy: &Arc<Proxy>,
+    listeners: &Listeners,
+    threads: usize,
+) -> Result<Serving, ProxyError> {
+    let (stop, stopped) = watch::channel(false);
+    let mut serving = Serving {
+        stop,
+        threads: Vec::new(),
+    };
+    for number in 0..threads.max(1) {
+        let mine = Share::of(listeners)?;
+        let (proxy, stopped) = (Arc::clone(proxy), stopped.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(ProxyError::host("make a runtime"))?;
+        let thread = std::thread::Builder::new()
+            .name(format!("sluice-flows-{number}"))
+            .spawn(move || {
+                LocalSet::new().block_on(&runtime, mine.serve(proxy, stopped));
+            })
+            .map_err(ProxyError::host("start a thread"))?;
+        serving.threads.push(thread);
+    }
+    Ok(serving)
+}
+
+/// One thread's share of the listeners.
+struct Share {
+    tcp: Vec<TcpListener>,
+    udp: Vec<UdpSocket>,
+}
+
+impl Share {
+    fn of(listeners: &Listeners) -> Result<Self, ProxyError> {
+        let shared = ProxyError::host;
+        let tcp: io::Result<Vec<_>> = listeners.tcp.iter().map(nonblocking_tcp).collect();
+        let udp: io::Result<Vec<_>> = listeners.udp.iter().map(nonblocking_udp).collect();
+        Ok(Self {
+            tcp: tcp.map_err(shared("share a TCP listener"))?,
+            udp: udp.map_err(shared("share a UDP socket"))?,
+        })
+    }
+
+    async fn serve(self, proxy: Arc<Proxy>, mut stopped: watch::Receiver<bool>) {
+        for listener in self.tcp {
+            tokio::task::spawn_local(accept(Arc::clone(&proxy), listener));
+        }
+        for socket in self.udp {
+            tokio::task::spawn_local(resolver::serve_udp(Arc::clone(&proxy), socket));
+        }
+        // A dropped sender stops as well.
+        let _ = stopped.wait_for(|stop| *stop).await;
+    }
+}
+
+fn nonblocking_tcp(listener: &TcpListener) -> io::Result<TcpListener> {
+    let mine = listener.try_clone()?;
+    mine.set_nonblocking(true)?;
+    Ok(mine)
+}
+
+fn nonblocking_udp(socket: &UdpSocket) -> io::Result<UdpSocket> {
+    let mine = socket.try_clone()?;
+    mine.set_nonblocking(true)?;
+    Ok(mine)
+}
+
+async fn accept(proxy: Arc<Proxy>, listener: TcpListener) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "a listener is not served"),
+    };
+    loop {
+        let (client, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors: what is waiting stays in the backlog until flows end.
+                tracing::warn!(%error, "accept");
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                continue;
+            }
+        };
+        let Some(place) = proxy.take_place() else {
+            let _ = SockRef::from(&client).set_linger(Some(std::time::Duration::ZERO));
+            continue;
+        };
+        tune(&client);
+        let proxy = Arc::clone(&proxy);
+        tokio::task::spawn_local(async move {
+            flow(proxy, client, peer).await;
+            drop(place);
+        });
+    }
+}
