@@ -6,7 +6,7 @@ use sluice_flow::verdict::Payload;
 use sluice_flow::{DnsQuestion, HostFact, Operation, Verdict};
 use smallvec::{SmallVec, smallvec};
 
-use crate::flow::{Candidate, FlowPolicy, Known, LayerView, View};
+use crate::flow::{FlowPolicy, Known, LayerView, View};
 use crate::job::{JobRule, LayerPolicy};
 use crate::rule::{Mode, Rank, Verb};
 use crate::ruling::{Judged, Ruling};
@@ -131,23 +131,20 @@ impl<'p> LayerJudge<'p, '_> {
             Some(strictest) => strictest > rank && kind != Kind::Opaque,
             None => false,
         };
-        let candidates: &[Candidate] = view.candidates(kind);
-        let every: Vec<Candidate>;
-        let candidates = if kind == Kind::Dns {
-            every = self.all_rules();
-            &every
-        } else {
-            candidates
-        };
-        for candidate in candidates {
-            let Some((at, known)) = self.at(candidate.rule) else {
+        let selected = self.layer.index.select(self.asked, &view.general);
+        for rule in selected.iter().copied() {
+            let Some((at, known)) = self.at(rule) else {
                 continue;
             };
             let rank = at.rule.verb.rank();
             if rank < Rank::Deny && decided(&enforced, rank) {
                 break;
             }
-            let truth = self.truth(at, known, candidate.base);
+            let base = self.base(view, rule, known);
+            if base == Truth::False {
+                continue;
+            }
+            let truth = self.truth(at, known, base);
             let Some(opens) = matched(at, truth, kind) else {
                 continue;
             };
@@ -159,7 +156,7 @@ impl<'p> LayerJudge<'p, '_> {
             }
         }
         if let Asked::Dns(question) = self.asked {
-            self.resolve(question, &mut enforced, &mut all);
+            self.resolve(question, &selected, &mut enforced, &mut all);
         }
         Judged {
             enforced: enforced.ruling(self.layer, false, kind),
@@ -173,15 +170,14 @@ impl<'p> LayerJudge<'p, '_> {
         Some((self.layer.rules.get(index)?, self.known.get(index)?))
     }
 
-    fn all_rules(&self) -> Vec<Candidate> {
-        let known = self.known.iter().enumerate();
-        known
-            .filter(|(_, known)| known.case != Truth::False)
-            .map(|(rule, known)| Candidate {
-                rule,
-                base: known.case,
-            })
-            .collect()
+    /// What the flow says to a rule; the name is that of a question where one is asked.
+    fn base(&self, view: &LayerView, rule: usize, known: &Known) -> Truth {
+        match self.asked {
+            Asked::Dns(_) => known.case,
+            Asked::Connect | Asked::Http(_) | Asked::Postgres(..) | Asked::Opaque(_) => {
+                view.base.get(rule).copied().unwrap_or(Truth::Unknown)
+            }
+        }
     }
 
     fn truth(&self, at: &JobRule, known: &Known, base: Truth) -> Truth {
@@ -226,11 +222,20 @@ impl<'p> LayerJudge<'p, '_> {
     /// A host that a rule opens can be resolved: where nothing else decides, an allow or
     /// approve rule that names the host lets address questions for it pass, whatever else
     /// it asks of the operations on a connection.
-    fn resolve(&self, question: &DnsQuestion, enforced: &mut Tally<'p>, all: &mut Tally<'p>) {
+    fn resolve(
+        &self,
+        question: &DnsQuestion,
+        selected: &[usize],
+        enforced: &mut Tally<'p>,
+        all: &mut Tally<'p>,
+    ) {
         if !is_address(question) || (enforced.rank.is_some() && all.rank.is_some()) {
             return;
         }
-        for (at, known) in self.layer.rules.iter().zip(self.known) {
+        for rule in selected.iter().copied() {
+            let Some((at, known)) = self.at(rule) else {
+                continue;
+            };
             let opens = at.rule.verb.rank() < Rank::Deny
                 && self.only_resolves(at)
                 && known.who == Truth::True
@@ -305,14 +310,14 @@ impl<'p> LayerJudge<'p, '_> {
             .fallback
             .as_ref()
             .is_none_or(|f| f.rank == Rank::Allow);
-        for candidate in &view.connect {
-            let Some((at, known)) = self.at(candidate.rule) else {
+        for (rule, base) in view.base.iter().enumerate() {
+            let Some((at, known)) = self.at(rule) else {
                 continue;
             };
-            if at.rule.mode == Mode::Shadow {
+            if at.rule.mode == Mode::Shadow || *base == Truth::False {
                 continue;
             }
-            let truth = self.truth(at, known, candidate.base);
+            let truth = self.truth(at, known, *base);
             match at.rule.verb.rank() {
                 Rank::Deny if truth == Truth::True => denied.push(at),
                 Rank::Deny => {}

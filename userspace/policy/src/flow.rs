@@ -9,12 +9,13 @@ use sluice_masking::MaskRule;
 use smallvec::SmallVec;
 
 use crate::decide;
+use crate::index::General;
 use crate::job::{JobPolicy, LayerPolicy};
 use crate::limits::MAX_VIEWS;
 use crate::permit::{Admission, Permit};
 use crate::rule::{Case, Mode, Rule};
 use crate::truth::{AllOf, Side, Truth};
-use crate::what::{Asked, Kind};
+use crate::what::Asked;
 
 /// What is known of a flow before its first byte.
 #[derive(Debug, Clone, Copy)]
@@ -58,71 +59,49 @@ impl Known {
     }
 }
 
-/// A rule that may match an operation of one kind on a flow with one name.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Candidate {
-    pub(crate) rule: usize,
-    /// What is known before the operation is looked at; never [`Truth::False`].
-    pub(crate) base: Truth,
-}
-
-/// The candidates of one layer by the kind of operation, strictest first.
-#[derive(Debug, Default)]
+/// What is known of each rule of a layer before an operation is looked at, for one name of
+/// the destination.
+#[derive(Debug)]
 pub(crate) struct LayerView {
-    http: Vec<Candidate>,
-    postgres: Vec<Candidate>,
-    opaque: Vec<Candidate>,
-    pub(crate) connect: Vec<Candidate>,
+    pub(crate) base: Vec<Truth>,
+    pub(crate) general: General,
 }
 
 impl LayerView {
     fn new(layer: &LayerPolicy, known: &[Known], host: &HostFact) -> Self {
-        let mut view = Self::default();
-        for (rule, (at, known)) in layer.rules.iter().zip(known).enumerate() {
-            let what = &at.rule.case.what;
-            let name = if what.host.is_empty() {
-                Truth::True
-            } else {
-                what.host_truth(host)
-            };
-            let base = known.case.and(name);
-            if base == Truth::False {
-                continue;
-            }
-            let candidate = Candidate { rule, base };
-            view.connect.push(candidate);
-            // What is unknown never opens anything.
-            if at.rule.verb.side() == Side::Opens && base != Truth::True {
-                continue;
-            }
-            for (kind, list) in [
-                (Kind::Http, &mut view.http),
-                (Kind::Postgres, &mut view.postgres),
-                (Kind::Opaque, &mut view.opaque),
-            ] {
-                if what.can_be(kind) {
-                    list.push(candidate);
+        let rules = layer.rules.iter().zip(known);
+        let base: Vec<Truth> = rules
+            .map(|(at, known)| {
+                let what = &at.rule.case.what;
+                if known.case == Truth::False || what.host.is_empty() {
+                    return known.case;
                 }
-            }
-        }
-        view
-    }
-
-    pub(crate) fn candidates(&self, kind: Kind) -> &[Candidate] {
-        match kind {
-            Kind::Http => &self.http,
-            Kind::Postgres => &self.postgres,
-            Kind::Opaque => &self.opaque,
-            // The name of a question is not the flow's: it has no view.
-            Kind::Connect | Kind::Dns => &self.connect,
+                known.case.and(what.host_truth(host))
+            })
+            .collect();
+        let possible = |rule: usize| base.get(rule).is_none_or(|base| *base != Truth::False);
+        Self {
+            general: layer.index.general(possible),
+            base,
         }
     }
 }
 
-/// The candidates of all layers for one name.
+/// All layers for one name.
 #[derive(Debug)]
 pub(crate) struct View {
     pub(crate) layers: Vec<LayerView>,
+}
+
+impl View {
+    fn new(job: &JobPolicy, known: &[Vec<Known>], host: &HostFact) -> Self {
+        let layers = job.layers.iter().zip(known);
+        Self {
+            layers: layers
+                .map(|(layer, known)| LayerView::new(layer, known, host))
+                .collect(),
+        }
+    }
 }
 
 /// The policies of a job as one flow meets them.
@@ -247,16 +226,5 @@ impl FlowPolicy {
         let view = Arc::new(View::new(&self.job, &self.known, host));
         claimed.push((host.clone(), Arc::clone(&view)));
         view
-    }
-}
-
-impl View {
-    fn new(job: &JobPolicy, known: &[Vec<Known>], host: &HostFact) -> Self {
-        let layers = job.layers.iter().zip(known);
-        Self {
-            layers: layers
-                .map(|(layer, known)| LayerView::new(layer, known, host))
-                .collect(),
-        }
     }
 }

@@ -7,6 +7,7 @@ use sluice_flow::RuleRef;
 use sluice_flow::verdict::Payload;
 
 use crate::flow::{FlowFacts, FlowPolicy};
+use crate::index::Index;
 use crate::rule::{Layer, Mode, Policy, Rank, Rule};
 use crate::set::{HostDefault, PolicyName};
 
@@ -40,6 +41,7 @@ pub(crate) struct LayerPolicy {
     pub(crate) layer: Layer,
     /// Strictest first, then by name: the order in the text means nothing.
     pub(crate) rules: Vec<JobRule>,
+    pub(crate) index: Index,
     /// Of the policies that enforce; `None` where all of them only tell.
     pub(crate) fallback: Option<Fallback>,
     /// Of all policies.
@@ -71,6 +73,7 @@ impl LayerPolicy {
         });
         Some(Self {
             layer,
+            index: Index::new(&rules),
             rules,
             fallback: enforcing.map(fallback).reduce(strictest),
             shadow_fallback: of_layer().map(fallback).reduce(strictest)?,

@@ -11,6 +11,7 @@ mod diagnostic;
 mod explain;
 mod flow;
 mod glob;
+mod index;
 mod job;
 mod keys;
 #[cfg(test)]

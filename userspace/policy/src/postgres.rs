@@ -45,6 +45,10 @@ impl DottedGlob {
         }
     }
 
+    pub(crate) fn text(&self) -> &str {
+        self.whole.text()
+    }
+
     /// Whether it matches the one name that another glob stands for.
     pub(crate) fn matches_exactly(&self, name: &Self) -> bool {
         name.whole
