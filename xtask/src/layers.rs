@@ -86,6 +86,9 @@ const CLI_USES: &[&str] = &[
     "sluice-flow",
     "sluice-policy",
     "sluice-masking",
+    // It reads the log where no daemon runs, and tests policies with the SQL analysis of the gate.
+    "sluice-store",
+    "sluice-protocols",
 ];
 
 /// Members that are no part of the product: they may use everything, and nothing may use them.

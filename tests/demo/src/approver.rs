@@ -17,9 +17,15 @@ pub(crate) fn start(state: PathBuf) -> JoinHandle<anyhow::Result<Value>> {
     std::thread::spawn(move || {
         let begun = Instant::now();
         loop {
-            if let Some(held) = as_approver(&state, &["approvals", "list", "--json"])?.lines().next() {
+            if let Some(held) = as_approver(&state, &["approvals", "list", "--json"])?
+                .lines()
+                .next()
+            {
                 let held: Value = serde_json::from_str(held)?;
-                let id = held.get("id").and_then(Value::as_str).context("a request without id")?;
+                let id = held
+                    .get("id")
+                    .and_then(Value::as_str)
+                    .context("a request without id")?;
                 let reason = "migration 42 was reviewed";
                 as_approver(&state, &["approvals", "approve", id, "--reason", reason])?;
                 return Ok(held);
@@ -34,7 +40,12 @@ pub(crate) fn start(state: PathBuf) -> JoinHandle<anyhow::Result<Value>> {
 
 fn as_approver(state: &PathBuf, arguments: &[&str]) -> anyhow::Result<String> {
     let output = Command::new("setpriv")
-        .args([&format!("--reuid={APPROVER}"), &format!("--regid={APPROVER}"), "--clear-groups", "--"])
+        .args([
+            &format!("--reuid={APPROVER}"),
+            &format!("--regid={APPROVER}"),
+            "--clear-groups",
+            "--",
+        ])
         .arg(binary()?)
         .arg("--state")
         .arg(state)

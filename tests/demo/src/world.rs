@@ -47,7 +47,10 @@ pub(crate) struct Job {
 
 impl Job {
     fn line(&self, start: &str) -> Option<&str> {
-        self.out.iter().map(String::as_str).find(|line| line.starts_with(start))
+        self.out
+            .iter()
+            .map(String::as_str)
+            .find(|line| line.starts_with(start))
     }
 
     fn says(&self, part: &str) -> bool {
@@ -70,54 +73,107 @@ impl World {
         for (name, text) in PIPELINE {
             sluice.scratch().script(name, text)?;
         }
-        sluice.scratch().write("policies/repository/payments-ci.yaml", POLICY)?;
+        sluice
+            .scratch()
+            .write("policies/repository/payments-ci.yaml", POLICY)?;
         let postgres = Postgres::start(sluice.scratch())?;
         postgres.sql(SCHEMA)?;
-        story.tell(&format!("PostgreSQL listens on db-prod.internal ({REMOTE}:{})", postgres.port));
+        story.tell(&format!(
+            "PostgreSQL listens on db-prod.internal ({REMOTE}:{})",
+            postgres.port
+        ));
         let api = Nginx::start_with(sluice.scratch(), |port| {
-            format!("http {{ access_log {}/api.log; server {{ listen 127.8.8.8:{port}; listen {REMOTE}:{port}; {API} }} }}\n", place.display())
+            format!(
+                "http {{ access_log {}/api.log; server {{ listen 127.8.8.8:{port}; listen {REMOTE}:{port}; {API} }} }}\n",
+                place.display()
+            )
         })?;
-        story.tell(&format!("nginx serves api.internal (127.8.8.8:{})", api.port));
+        story.tell(&format!(
+            "nginx serves api.internal (127.8.8.8:{})",
+            api.port
+        ));
         let daemon = start_daemon(&mut sluice)?;
         let status = sluice.ask_json(&["status", "--json"])?;
-        let lines = status.iter().find_map(|s| s.get("enforcement")).and_then(Value::as_array);
+        let lines = status
+            .iter()
+            .find_map(|s| s.get("enforcement"))
+            .and_then(Value::as_array);
         let probed: Vec<&Value> = lines
-            .map(|lines| lines.iter().filter(|l| detail(l).contains("probed")).collect())
+            .map(|lines| {
+                lines
+                    .iter()
+                    .filter(|l| detail(l).contains("probed"))
+                    .collect()
+            })
             .unwrap_or_default();
         for line in &probed {
-            story.quote("status", &format!("{}: {}", text(line, "what"), detail(line)));
+            story.quote(
+                "status",
+                &format!("{}: {}", text(line, "what"), detail(line)),
+            );
         }
-        let all = probed.len() >= 5 && probed.iter().all(|l| l.get("enforced") == Some(&true.into()));
-        story.promise("the daemon is up; its probe went through the gate, hook by hook", all);
-        Ok(Self { postgres, api, sluice, daemon })
+        let all = probed.len() >= 5
+            && probed
+                .iter()
+                .all(|l| l.get("enforced") == Some(&true.into()));
+        story.promise(
+            "the daemon is up; its probe went through the gate, hook by hook",
+            all,
+        );
+        Ok(Self {
+            postgres,
+            api,
+            sluice,
+            daemon,
+        })
     }
 
     /// Runs the pipeline as a job, and kills the daemon when the job waits for the replicas.
     pub(crate) fn run_pipeline(&mut self, story: &mut Story) -> anyhow::Result<Job> {
         let approver = approver::start(self.sluice.state());
-        let mut run = self.sluice.command(&["run", "--name", "payments-ci", "--user", JOB_USER])?;
-        run.args(["--set", "repository=acme/payments", "--set", "commit=4f2c9e1"])
-            .args(["--secret", "DEPLOY_TOKEN", "--"])
-            .arg(self.sluice.scratch().path().join("pipeline.sh"))
-            .env("DEPLOY_TOKEN", TOKEN)
-            .env("API_URL", format!("http://api.internal:{}", self.api.port))
-            .env("TELEMETRY_URL", format!("http://eu.telemetry.internal:{}", self.api.port))
-            .env("DATABASE_URL", format!("postgresql://postgres@db-prod.internal:{}/postgres?sslmode=prefer", self.postgres.port))
-            .env("PATH", path_with_venv())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut run = self
+            .sluice
+            .command(&["run", "--name", "payments-ci", "--user", JOB_USER])?;
+        run.args([
+            "--set",
+            "repository=acme/payments",
+            "--set",
+            "commit=4f2c9e1",
+        ])
+        .args(["--secret", "DEPLOY_TOKEN", "--"])
+        .arg(self.sluice.scratch().path().join("pipeline.sh"))
+        .env("DEPLOY_TOKEN", TOKEN)
+        .env("API_URL", format!("http://api.internal:{}", self.api.port))
+        .env(
+            "TELEMETRY_URL",
+            format!("http://eu.telemetry.internal:{}", self.api.port),
+        )
+        .env(
+            "DATABASE_URL",
+            format!(
+                "postgresql://postgres@db-prod.internal:{}/postgres?sslmode=prefer",
+                self.postgres.port
+            ),
+        )
+        .env("PATH", path_with_venv())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
         let mut child = run.spawn().context("cannot run the job")?;
         let stderr = child.stderr.take().context("no standard error")?;
         let errors = std::thread::spawn(move || {
             let lines = BufReader::new(stderr).lines().map_while(Result::ok);
-            lines.inspect(|line| println!("     job ! {line}")).collect::<Vec<String>>()
+            lines
+                .inspect(|line| println!("     job ! {line}"))
+                .collect::<Vec<String>>()
         });
         let mut out = Vec::new();
         for line in BufReader::new(child.stdout.take().context("no output")?).lines() {
             let line = line?;
             story.quote("job", &line);
             if line == "waiting for the replicas" {
+                // Lets the flow before it come to its closing record.
+                std::thread::sleep(Duration::from_millis(300));
                 self.daemon.kill();
                 story.tell("somebody kills the daemon (kill -9), in the middle of the job");
             }
@@ -136,26 +192,64 @@ impl World {
         let customers = job.line("customers:").unwrap_or_default();
         story.promise(
             "curl read the API; e-mail and card came back masked",
-            customers.contains("\"name\":\"Ada\"") && customers.contains("1111") && !customers.contains("ada@example.com") && !customers.contains("4111111111111111"),
+            customers.contains("\"name\":\"Ada\"")
+                && customers.contains("1111")
+                && !customers.contains("ada@example.com")
+                && !customers.contains("4111111111111111"),
         );
         let card = job.line("card: Ada").unwrap_or_default();
         story.promise(
             "python read the rows; e-mail, card and the column ssn came back masked",
-            card.contains("1111") && !card.contains("ada@") && !card.contains("4111 1111") && !card.contains("078-05"),
+            card.contains("1111")
+                && !card.contains("ada@")
+                && !card.contains("4111 1111")
+                && !card.contains("078-05"),
         );
-        story.promise("three shells deep, the stolen token did not leave: 403, by rule", job.says("sluice: refused by payments-ci/default") && !self.api_log().contains("/collect"));
-        story.promise("a UDP datagram was refused by the kernel", job.says("udp: Operation not permitted"));
-        story.promise("psql's insert went through", self.postgres.sql("select count(*) from payments.log")? == "1");
-        story.promise("`drop table` was refused, in PostgreSQL's own words; the table is there", job.says("refused by payments-ci/nobody-drops-tables") && self.postgres.sql("select count(*) from payments.cards")? == "2");
-        let asked = job.held.get("operation").map(|o| text(o, "statement")).unwrap_or_default();
+        story.promise(
+            "three shells deep, the stolen token did not leave: 403, by rule",
+            job.says("sluice: refused by payments-ci/default")
+                && !self.api_log().contains("/collect"),
+        );
+        story.promise(
+            "a UDP datagram was refused by the kernel",
+            job.says("udp: Operation not permitted"),
+        );
+        story.promise(
+            "psql's insert went through",
+            self.postgres.sql("select count(*) from payments.log")? == "1",
+        );
+        story.promise(
+            "`drop table` was refused, in PostgreSQL's own words; the table is there",
+            job.says("refused by payments-ci/nobody-drops-tables")
+                && self.postgres.sql("select count(*) from payments.cards")? == "2",
+        );
+        let asked = job
+            .held
+            .get("operation")
+            .map(|o| text(o, "statement"))
+            .unwrap_or_default();
         story.promise(
             &format!("`{asked}` was held until a second person of the group dba approved it"),
-            asked.contains("alter table") && job.says("held until dba approves") && job.says("alter: done"),
+            asked.contains("alter table")
+                && job.says("held until dba approves")
+                && job.says("alter: done"),
         );
         let column = "select count(*) from information_schema.columns where column_name = 'note'";
-        story.promise("then, and only then, it reached the server", self.postgres.sql(column)? == "1");
-        story.promise("with the daemon dead the kernel refused the next connection", job.says("announce: exit 7"));
-        story.promise("the job kept its own exit status", job.status == 0 && job.says("pipeline done"));
+        story.promise(
+            "then, and only then, it reached the server",
+            self.postgres.sql(column)? == "1",
+        );
+        // curl's 6: already its question for the name was refused; 7: its connection.
+        let refused = job.says("announce: exit 6") || job.says("announce: exit 7");
+        let asked_again = self.api_log().matches("GET /customers").count() > 1;
+        story.promise(
+            "with the daemon dead the kernel refused whatever the job tried next",
+            refused && !asked_again,
+        );
+        story.promise(
+            "the job kept its own exit status",
+            job.status == 0 && job.says("pipeline done"),
+        );
         Ok(())
     }
 
@@ -163,38 +257,90 @@ impl World {
         self.daemon = start_daemon(&mut self.sluice)?;
         let status = self.sluice.ask_json(&["status", "--json"])?;
         let open = status.iter().any(|s| s.get("open") == Some(&true.into()));
-        story.promise("a new daemon took the pinned programs over; the gate is open again", open);
+        story.promise(
+            "a new daemon took the pinned programs over; the gate is open again",
+            open,
+        );
         Ok(())
     }
 
     pub(crate) fn ask(&self, story: &mut Story) -> anyhow::Result<()> {
-        let denied = self.sluice.ask_json(&["sessions", "list", "--json", "--verdict", "deny", "--process", "**/psql"])?;
-        let session = denied.first().context("no refused session of psql is in the record")?;
+        let denied = self.sluice.ask_json(&[
+            "sessions",
+            "list",
+            "--json",
+            "--verdict",
+            "deny",
+            "--process",
+            "**/psql",
+        ])?;
+        let session = denied
+            .first()
+            .context("no refused session of psql is in the record")?;
         let id = text(session, "id").to_owned();
         story.tell("$ sluice sessions list --verdict deny");
-        for line in self.sluice.ask(&["sessions", "list", "--verdict", "deny"])?.lines() {
+        for line in self
+            .sluice
+            .ask(&["sessions", "list", "--verdict", "deny"])?
+            .lines()
+        {
             story.tell(line);
         }
         story.tell(&format!("$ sluice lineage {id}"));
         let tree = self.sluice.ask(&["lineage", &id])?;
         tree.lines().for_each(|line| story.tell(line));
-        let in_order = ["pipeline.sh", "deploy.sh", "psql"].iter().try_fold(0, |from, name| {
-            tree.get(from..).and_then(|rest| rest.find(name)).map(|at| from + at)
-        });
-        story.promise("the lineage names pipeline.sh, deploy.sh and psql, complete", in_order.is_some() && session.get("lineage_complete") == Some(&true.into()));
-        let commit = session.get("job").and_then(|j| j.get("labels")).map(|l| text(l, "commit"));
+        let in_order = ["pipeline.sh", "deploy.sh", "psql"]
+            .iter()
+            .try_fold(0, |from, name| {
+                tree.get(from..)
+                    .and_then(|rest| rest.find(name))
+                    .map(|at| from + at)
+            });
+        story.promise(
+            "the lineage names pipeline.sh, deploy.sh and psql, complete",
+            in_order.is_some() && session.get("lineage_complete") == Some(&true.into()),
+        );
+        let commit = session
+            .get("job")
+            .and_then(|j| j.get("labels"))
+            .map(|l| text(l, "commit"));
         story.promise("and the commit", commit == Some("4f2c9e1"));
-        let approved = self.sluice.ask_json(&["sessions", "list", "--json", "--verdict", "approve"])?;
-        let approved = approved.first().context("no approved session is in the record")?;
+        let approved =
+            self.sluice
+                .ask_json(&["sessions", "list", "--json", "--verdict", "approve"])?;
+        let approved = approved
+            .first()
+            .context("no approved session is in the record")?;
         story.tell(&format!("$ sluice sessions show {}", text(approved, "id")));
-        let shown = self.sluice.ask(&["sessions", "show", text(approved, "id")])?;
+        let shown = self
+            .sluice
+            .ask(&["sessions", "show", text(approved, "id")])?;
         shown.lines().for_each(|line| story.tell(line));
-        story.promise("the transcript says who approved, and why", shown.contains(approver::APPROVER) && shown.contains("migration 42 was reviewed"));
+        story.promise(
+            "the transcript says who approved, and why",
+            shown.contains(approver::APPROVER) && shown.contains("migration 42 was reviewed"),
+        );
         let verified = self.sluice.command(&["store", "verify"])?.output()?;
-        String::from_utf8_lossy(&verified.stdout).lines().for_each(|line| story.quote("verify", line));
-        story.promise("`store verify`: every record, every link of the chain", verified.status.success());
-        let leaked = grep(&self.sluice.state(), &[TOKEN, "4111111111111111", "4111 1111 1111 1111", "078-05-1120"])?;
-        story.promise("no record holds the token, a card or a social security number", !leaked);
+        String::from_utf8_lossy(&verified.stdout)
+            .lines()
+            .for_each(|line| story.quote("verify", line));
+        story.promise(
+            "`store verify`: every record, every link of the chain",
+            verified.status.success(),
+        );
+        let leaked = grep(
+            &self.sluice.state(),
+            &[
+                TOKEN,
+                "4111111111111111",
+                "4111 1111 1111 1111",
+                "078-05-1120",
+            ],
+        )?;
+        story.promise(
+            "no record holds the token, a card or a social security number",
+            !leaked,
+        );
         Ok(())
     }
 
@@ -204,7 +350,10 @@ impl World {
         sluice.ask(&["daemon", "--unload"])?;
         let pins = sluice.state().join("bpf");
         let pinned = std::fs::read_dir(&pins).map(|d| d.count()).unwrap_or(0);
-        story.promise("programs are detached, pins and cgroups are gone", pinned == 0 && cgroups() == 0);
+        story.promise(
+            "programs are detached, pins and cgroups are gone",
+            pinned == 0 && cgroups() == 0,
+        );
         Ok(())
     }
 
@@ -223,10 +372,17 @@ const PIPELINE: [(&str, &str); 4] = [
 const POLICY: &str = include_str!("../pipeline/payments-ci.yaml");
 
 fn start_daemon(sluice: &mut Sluice) -> anyhow::Result<Daemonised> {
-    let config = sluice.config().context("no configuration")?.display().to_string();
+    let config = sluice
+        .config()
+        .context("no configuration")?
+        .display()
+        .to_string();
     let log = std::fs::File::create(sluice.scratch().path().join("daemon.log"))?;
     let mut command = sluice.command(&["daemon", "--config", &config])?;
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log);
     let mut daemon = Daemonised::spawn(&mut command, Signal::SIGTERM)?;
     let begun = Instant::now();
     while sluice.ask(&["status"]).is_err() {
@@ -258,8 +414,13 @@ fn detail(value: &Value) -> &str {
 fn grep(directory: &Path, words: &[&str]) -> anyhow::Result<bool> {
     let mut command = Command::new("grep");
     command.args(["-r", "-q", "-F", "-a"]);
-    words.iter().for_each(|word| drop(command.args(["-e", word])));
-    let status = command.arg(directory.join("log")).status().context("cannot run grep")?;
+    words
+        .iter()
+        .for_each(|word| drop(command.args(["-e", word])));
+    let status = command
+        .arg(directory.join("log"))
+        .status()
+        .context("cannot run grep")?;
     match status.code() {
         Some(0) => Ok(true),
         Some(1) => Ok(false),
@@ -276,5 +437,7 @@ fn cgroups() -> usize {
         .and_then(|line| line.split(' ').nth(4))
         .unwrap_or("/sys/fs/cgroup");
     let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
-    entries.filter(|e| e.file_name().to_string_lossy().starts_with("sluice.")).count()
+    entries
+        .filter(|e| e.file_name().to_string_lossy().starts_with("sluice."))
+        .count()
 }
