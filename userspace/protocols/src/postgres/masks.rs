@@ -1,0 +1,326 @@
+//! How each column of a result is masked, and masking one value.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use sluice_masking::{ColumnMask, Detected, Hits, Masker};
+
+use crate::sql::{self, Origins, Output};
+
+use super::codec::{Broken, Reader};
+
+/// What stands for a value that may have been made from a masked column.
+const REDACTED: &str = "[redacted:column]";
+
+/// The masks of one operation.
+#[derive(Clone)]
+pub(crate) struct Masking {
+    pub(crate) masker: Arc<Masker>,
+    /// Some rule names columns: what may come from any column is then not shown.
+    pub(crate) columns: bool,
+}
+
+/// What one masked value becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Masked {
+    /// It passes as it is.
+    Unchanged,
+    /// This instead.
+    Bytes(Vec<u8>),
+    /// NULL: its type cannot hold a mask.
+    Null,
+}
+
+/// How values are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Characters, in which a mask can stand.
+    Text,
+    /// JSON: a mask must be JSON too.
+    Json,
+    /// JSON behind a version byte (binary jsonb).
+    BinaryJson,
+    /// `\x` and hexadecimal digits (text bytea).
+    Hex,
+    /// Any bytes, in which a mask can stand (binary bytea).
+    Bytes,
+    /// Eight bytes, a number: looked at as its digits.
+    Number,
+    /// A type of PostgreSQL's own without text in it, in binary.
+    Plain,
+    /// Anything else: what would have to be masked becomes NULL.
+    Other,
+}
+
+/// How one column is masked.
+#[derive(Debug, Clone, Copy)]
+struct Column {
+    form: Form,
+    /// The rule that names it, if one does.
+    mask: ColumnMask,
+    /// It may have been made from a masked column: nothing of it is shown.
+    whole: bool,
+}
+
+/// How the columns of a result are masked.
+#[derive(Debug, Clone)]
+pub(crate) struct RowPlan {
+    columns: Vec<Column>,
+}
+
+impl RowPlan {
+    /// From a RowDescription (its body) and what the statement tells of its columns.
+    pub(crate) fn described(
+        masking: &Masking,
+        output: &Output,
+        description: &[u8],
+    ) -> Result<Self, Broken> {
+        let fields = describe(description)?;
+        let names: Vec<Cow<'_, str>> = fields
+            .iter()
+            .map(|field| String::from_utf8_lossy(field.name))
+            .collect();
+        let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+        let origins = sql::origins(output, &names);
+        let columns = fields
+            .iter()
+            .zip(&origins)
+            .map(|(field, (origins, direct))| {
+                column(masking, origins, *direct, form(field.oid, field.binary))
+            })
+            .collect();
+        Ok(Self { columns })
+    }
+
+    /// For COPY: values are text, and names are known only where the text gives them.
+    pub(crate) fn of_copy(
+        masking: &Masking,
+        output: &Output,
+        names: &[String],
+        count: usize,
+    ) -> Self {
+        let origins = if names.is_empty() {
+            sql::unnamed_origins(output, count)
+        } else {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            sql::origins(output, &names)
+        };
+        let columns = origins
+            .iter()
+            .map(|(origins, direct)| column(masking, origins, *direct, Form::Text))
+            .collect();
+        Self { columns }
+    }
+
+    /// Columns that are known.
+    pub(crate) fn len(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Masks the value of a column.
+    pub(crate) fn mask(&self, at: usize, masker: &Masker, value: &[u8], hits: &mut Hits) -> Masked {
+        match self.columns.get(at) {
+            Some(column) => column.mask(masker, value, hits),
+            // More values than were described.
+            None => Masked::Null,
+        }
+    }
+}
+
+/// One field of a RowDescription.
+struct Field<'a> {
+    name: &'a [u8],
+    oid: u32,
+    binary: bool,
+}
+
+fn describe(body: &[u8]) -> Result<Vec<Field<'_>>, Broken> {
+    let mut reader = Reader::new(b'T', body);
+    let count = reader.u16()?;
+    let mut fields = Vec::with_capacity(usize::from(count).min(sql::limits::MAX_COLUMNS));
+    for _ in 0..count {
+        let name = reader.string()?;
+        let _table = reader.u32()?;
+        let _attribute = reader.u16()?;
+        let oid = reader.u32()?;
+        let _size = reader.u16()?;
+        let _modifier = reader.u32()?;
+        let binary = reader.u16()? != 0;
+        fields.push(Field { name, oid, binary });
+    }
+    reader.end()?;
+    Ok(fields)
+}
+
+/// First object id that is not PostgreSQL's own (FirstNormalObjectId).
+const FIRST_OF_USERS: u32 = 16_384;
+
+fn form(oid: u32, binary: bool) -> Form {
+    match (oid, binary) {
+        // "char", name, text, xml, unknown, bpchar, varchar, refcursor
+        (18 | 19 | 25 | 142 | 705 | 1042 | 1043 | 1790, _) => Form::Text,
+        (114, _) | (3802, false) => Form::Json,
+        (3802, true) => Form::BinaryJson,
+        (17, false) => Form::Hex,
+        (17, true) => Form::Bytes,
+        (20, true) => Form::Number,
+        (oid, true) if PLAIN.contains(&oid) => Form::Plain,
+        // Arrays of text types; citext, hstore, enumerations, composites.
+        (199 | 1003 | 1009 | 1014 | 1015 | 2201 | 3807, false) => Form::Text,
+        (oid, false) if oid >= FIRST_OF_USERS => Form::Text,
+        (_, _) => Form::Other,
+    }
+}
+
+/// bool, int2, int4, oid, tid, xid, cid, points and the like, floats, money, macaddr, inet,
+/// cidr, arrays of integers and floats, date and times, bits, numeric, void, uuid, pg_lsn.
+const PLAIN: &[u32] = &[
+    16, 21, 23, 26, 27, 28, 29, 600, 601, 602, 603, 604, 628, 650, 700, 701, 718, 774, 790, 829,
+    869, 1005, 1007, 1016, 1021, 1022, 1082, 1083, 1114, 1184, 1186, 1266, 1560, 1562, 1700, 2278,
+    2950, 3220,
+];
+
+fn column(masking: &Masking, origins: &Origins, direct: bool, form: Form) -> Column {
+    let masker = &masking.masker;
+    let mut named = Vec::new();
+    let mut any = false;
+    for origin in origins.iter() {
+        match (&origin.table, &origin.column) {
+            (Some(table), Some(column)) => named.push(masker.column(&format!("{table}.{column}"))),
+            (None, Some(column)) => named.push(masker.column(column)),
+            (_, None) => any |= masking.columns,
+        }
+    }
+    let rule = named.iter().copied().find(|mask| mask.is_named());
+    let mask = rule.unwrap_or_else(|| masker.column(""));
+    Column {
+        form,
+        mask,
+        whole: any || (rule.is_some() && !(direct && named.len() == 1)),
+    }
+}
+
+/// Whether the text of an error or a notice may show a value of a masked column.
+pub(crate) fn may_show(masking: &Masking, mentions: &Origins) -> bool {
+    let shown = column(masking, mentions, false, Form::Text);
+    shown.whole || shown.mask.is_named()
+}
+
+impl Column {
+    fn mask(&self, masker: &Masker, value: &[u8], hits: &mut Hits) -> Masked {
+        if self.whole {
+            return self.redacted(masker, value, hits);
+        }
+        match self.form {
+            Form::Plain if !self.mask.is_named() => Masked::Unchanged,
+            Form::Text | Form::Bytes => changed(masker.mask_column(self.mask, value, hits)),
+            Form::Json if !self.mask.is_named() => changed(masker.mask_json(value, hits)),
+            Form::Json => changed(
+                masker
+                    .mask_column(self.mask, value, hits)
+                    .map(|text| json_string(&text)),
+            ),
+            Form::BinaryJson => self.binary_json(masker, value, hits),
+            Form::Hex => self.hex(masker, value, hits),
+            Form::Number => self.number(masker, value, hits),
+            Form::Other | Form::Plain => match masker.mask_column(self.mask, value, hits) {
+                Some(_) => Masked::Null,
+                None => Masked::Unchanged,
+            },
+        }
+    }
+
+    /// Nothing of the value; it still counts as a hit of the rule.
+    fn redacted(&self, masker: &Masker, value: &[u8], hits: &mut Hits) -> Masked {
+        if self.mask.is_named() {
+            let _ = masker.mask_column(self.mask, value, hits);
+        } else {
+            hits.add(Detected::Column, "column");
+        }
+        match self.form {
+            Form::Text | Form::Bytes => Masked::Bytes(REDACTED.into()),
+            Form::Json => Masked::Bytes(json_string(REDACTED.as_bytes())),
+            Form::BinaryJson | Form::Hex | Form::Number | Form::Plain | Form::Other => Masked::Null,
+        }
+    }
+
+    fn binary_json(&self, masker: &Masker, value: &[u8], hits: &mut Hits) -> Masked {
+        let Some((version, json)) = value.split_first() else {
+            return Masked::Null;
+        };
+        let masked = if self.mask.is_named() {
+            masker
+                .mask_column(self.mask, json, hits)
+                .map(|text| json_string(&text))
+        } else {
+            masker.mask_json(json, hits)
+        };
+        changed(masked.map(|json| [&[*version], json.as_slice()].concat()))
+    }
+
+    fn hex(&self, masker: &Masker, value: &[u8], hits: &mut Hits) -> Masked {
+        match value.strip_prefix(b"\\x").and_then(unhex) {
+            Some(bytes) => changed(masker.mask_column(self.mask, &bytes, hits).map(|b| hex(&b))),
+            // bytea_output = escape
+            None => match masker.mask_column(self.mask, value, hits) {
+                Some(_) => Masked::Null,
+                None => Masked::Unchanged,
+            },
+        }
+    }
+
+    fn number(&self, masker: &Masker, value: &[u8], hits: &mut Hits) -> Masked {
+        let Ok(bytes) = <[u8; 8]>::try_from(value) else {
+            return Masked::Null;
+        };
+        let digits = i64::from_be_bytes(bytes).to_string();
+        match masker.mask_column(self.mask, digits.as_bytes(), hits) {
+            Some(_) => Masked::Null,
+            None => Masked::Unchanged,
+        }
+    }
+}
+
+fn changed(masked: Option<Vec<u8>>) -> Masked {
+    masked.map_or(Masked::Unchanged, Masked::Bytes)
+}
+
+/// A masked text as a JSON string.
+fn json_string(text: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(text);
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c < ' ' => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out.into_bytes()
+}
+
+fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
+    let digit = |d: u8| {
+        char::from(d)
+            .to_digit(16)
+            .and_then(|d| u8::try_from(d).ok())
+    };
+    let (pairs, rest) = digits.as_chunks::<2>();
+    let bytes = pairs
+        .iter()
+        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+    rest.is_empty().then(|| bytes.collect()).flatten()
+}
+
+fn hex(bytes: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or(b'0');
+    let mut out = Vec::with_capacity(bytes.len() * 2 + 2);
+    out.extend_from_slice(b"\\x");
+    for byte in bytes {
+        out.extend([digit(byte >> 4), digit(byte & 15)]);
+    }
+    out
+}
