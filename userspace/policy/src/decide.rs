@@ -89,14 +89,17 @@ struct Tally<'p> {
     rules: SmallVec<[&'p JobRule; 4]>,
     /// Whether some rule names what is asked for and lets it through, or lets people do so.
     opened: bool,
+    /// Whether some rule matches for certain.
+    certain: bool,
 }
 
 impl<'p> Tally<'p> {
     /// Rules come strictest first.
-    fn add(&mut self, at: &'p JobRule, opens: bool) {
+    fn add(&mut self, at: &'p JobRule, opens: bool, certain: bool) {
         let rank = at.rule.verb.rank();
         self.opened |= opens;
         if *self.rank.get_or_insert(rank) == rank {
+            self.certain |= certain;
             self.rules.push(at);
         }
     }
@@ -114,7 +117,10 @@ impl<'p> Tally<'p> {
             Some(Rank::Approve) if kind == Kind::Opaque && closed && !self.opened => {
                 Ruling::fallback(layer.layer, fallback)
             }
-            Some(rank) => Ruling::of(layer.layer, rank, self.rules),
+            Some(rank) => Ruling {
+                unsure: rank > Rank::Allow && !self.certain,
+                ..Ruling::of(layer.layer, rank, self.rules)
+            },
         }
     }
 }
@@ -150,9 +156,10 @@ impl<'p> LayerJudge<'p, '_> {
             };
             sync |= at.rule.sync;
             payload = payload.max(at.rule.payload);
-            all.add(at, opens);
+            let certain = truth == Truth::True;
+            all.add(at, opens, certain);
             if at.rule.mode == Mode::Enforce {
-                enforced.add(at, opens);
+                enforced.add(at, opens, certain);
             }
         }
         if let Asked::Dns(question) = self.asked {

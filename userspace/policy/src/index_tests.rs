@@ -187,7 +187,7 @@ fn what_the_flow_rules_out_is_left_out() {
         .collect();
     assert_eq!(
         names,
-        ["p2", "p1"],
+        ["p2", "p1", "p4"],
         "only keyed rules, which are looked at by themselves"
     );
 }

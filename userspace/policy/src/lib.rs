@@ -19,6 +19,9 @@ mod keys;
 mod layers;
 pub mod limits;
 mod lint;
+#[cfg(test)]
+#[path = "past_bugs_tests.rs"]
+mod past_bugs;
 mod permit;
 mod postgres;
 #[cfg(test)]

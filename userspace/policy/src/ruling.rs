@@ -12,6 +12,8 @@ pub(crate) struct Ruling<'p> {
     pub(crate) rank: Rank,
     pub(crate) layer: Option<Layer>,
     pub(crate) rules: SmallVec<[&'p JobRule; 4]>,
+    /// Whether all of the rules match only as far as can be known.
+    pub(crate) unsure: bool,
     /// Set where no rule matched; `None` with no rules where a layer only tells.
     pub(crate) fallback: Option<&'p Fallback>,
 }
@@ -23,6 +25,7 @@ impl Default for Ruling<'_> {
             rank: Rank::Deny,
             layer: None,
             rules: SmallVec::new(),
+            unsure: false,
             fallback: None,
         }
     }
@@ -34,6 +37,7 @@ impl<'p> Ruling<'p> {
             rank,
             layer: Some(layer),
             rules,
+            unsure: false,
             fallback: None,
         }
     }
@@ -46,6 +50,7 @@ impl<'p> Ruling<'p> {
             rank,
             layer: Some(layer),
             rules: SmallVec::new(),
+            unsure: false,
             fallback,
         }
     }
@@ -81,6 +86,7 @@ impl<'p> Ruling<'p> {
     }
 
     fn with_rules_of(mut self, other: Self) -> Self {
+        self.unsure &= other.unsure;
         for rule in other.rules {
             if !self.rules.iter().any(|known| std::ptr::eq(*known, rule)) {
                 self.rules.push(rule);

@@ -15,6 +15,9 @@ const HOST_DEFAULT: &str = "host";
 /// The policy and rule that records name where the names of a flow disagree.
 const NAMES_DISAGREE: (&str, &str) = ("sluice", "host-disagrees");
 
+/// What is added where no rule matches for certain.
+const UNSURE: &str = " (whether the rule matches could not be known, and so it does)";
+
 /// Characters of an operation that a message shows.
 const MAX_SHOWN: usize = 120;
 
@@ -34,10 +37,13 @@ pub(crate) fn of(flow: &FlowPolicy, judged: &Judged<'_>, about: About<'_>) -> Ve
     } else {
         &judged.enforced
     };
-    let message = match ruling.rank {
+    let mut message = match ruling.rank {
         Rank::Allow => String::new(),
         Rank::Approve | Rank::Deny => message(flow, ruling, &decision, about),
     };
+    if ruling.unsure {
+        message.push_str(UNSURE);
+    }
     let digest = match (ruling.rules.first(), ruling.fallback) {
         (Some(at), _) => at.policy.digest.clone(),
         (None, Some(fallback)) => fallback.policy.digest.clone(),
@@ -277,3 +283,7 @@ fn printable(text: &str) -> String {
         shown
     }
 }
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;

@@ -65,3 +65,58 @@ fn errors_are_bounded() {
             .ends_with("100 or more errors: the policy is not used")
     );
 }
+
+#[test]
+fn limits_of_approvals_and_retention() {
+    let approve = |terms: &str| {
+        policy(&format!(
+            "rules: [{{ name: r, then: {{ approve: {{ from: a, {terms} }} }} }}]"
+        ))
+    };
+    let hours = limits::MAX_APPROVAL_SECONDS / 3600;
+    for (text, fits) in [
+        (approve(&format!("count: {}", limits::MAX_APPROVERS)), true),
+        (
+            approve(&format!("count: {}", limits::MAX_APPROVERS + 1)),
+            false,
+        ),
+        (approve(&format!("timeout: {hours}h")), true),
+        (
+            approve(&format!("timeout: {}s", limits::MAX_APPROVAL_SECONDS + 1)),
+            false,
+        ),
+        (
+            policy(&format!("record: {{ keep: {}d }}", limits::MAX_KEEP_DAYS)),
+            true,
+        ),
+        (
+            policy(&format!(
+                "record: {{ keep: {}d }}",
+                limits::MAX_KEEP_DAYS + 1
+            )),
+            false,
+        ),
+    ] {
+        assert_eq!(load(&text).is_ok(), fits, "{text}");
+    }
+}
+
+#[test]
+fn limits_of_globs_have_their_place() {
+    let glob = |n: usize| rule(&format!("who: {{ exe: {} }}", "a".repeat(n)));
+    assert!(load(&policy(&glob(limits::MAX_GLOB_BYTES))).is_ok());
+    let got = error(&glob(limits::MAX_GLOB_BYTES + 1));
+    assert!(
+        got.starts_with("4:") && got.contains("at most 1024 bytes"),
+        "{got}"
+    );
+}
+
+#[test]
+fn a_thousand_broken_files_tell_at_most_a_hundred_errors() {
+    let sources = (0..200)
+        .map(|_| source(Layer::Repository, "rulez: []"))
+        .collect();
+    let errors = PolicySet::load(sources).unwrap_err();
+    assert_eq!(errors.errors.len(), limits::MAX_ERRORS);
+}
