@@ -6,6 +6,7 @@ use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use core::ffi::c_void;
 use core::ptr::from_mut;
 
+// table: one row an offset.
 macro_rules! offsets {
     ($($(#[$doc:meta])* $name:ident;)*) => {
         $($(#[$doc])* #[unsafe(no_mangle)] pub static $name: Global<u64> = Global::new(0);)*

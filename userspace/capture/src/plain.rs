@@ -22,6 +22,7 @@ pub(crate) struct Plain<T>(pub(crate) T);
 // SAFETY: `Integers` promises what `Pod` asks for; the wrapper is transparent.
 unsafe impl<T: Integers> Pod for Plain<T> {}
 
+// table: the types of sluice-abi.
 macro_rules! integers {
     ($($name:ty),* $(,)?) => {
         // SAFETY: each is repr(C), made of integers, and its size is asserted in sluice-abi to be

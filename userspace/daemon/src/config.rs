@@ -152,7 +152,7 @@ impl Config {
 }
 
 /// The most threads that serve flows.
-pub const MAX_THREADS: usize = 256;
+pub(crate) const MAX_THREADS: usize = 256;
 
 #[cfg(test)]
 mod tests {

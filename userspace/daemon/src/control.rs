@@ -1,8 +1,7 @@
 //! What the API asks the daemon for: jobs in and out, state, reload, explain.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -19,27 +18,43 @@ use sluice_policy::{Layer, PolicySet, Source};
 use sluice_proxy::{Proxy, RunningJob};
 use sluice_store::{Note, Store};
 
-use crate::config::{Config, Runner};
+use crate::config::{Config, OnDaemonDown};
 use crate::explain::explain;
 use crate::heart::Heart;
+use crate::host::{NOT_ENFORCED, mask_key, runner_cgroup};
 use crate::kernel::Kernel;
 use crate::policies::{checked, sources_in};
 
 /// Jobs that run at once; one more is not admitted.
 pub(crate) const MAX_JOBS: usize = 1_024;
 
-/// The parts of a running gate, as the API needs them.
+/// The parts of a running gate.
+pub(crate) struct Parts {
+    pub(crate) capture: Arc<Capture>,
+    pub(crate) kernel: Arc<Kernel>,
+    pub(crate) proxy: Arc<Proxy>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) heart: Heart,
+}
+
+/// A running gate as the API asks it for things.
 pub(crate) struct Gatehouse {
     config: Config,
-    capture: Arc<Capture>,
-    kernel: Arc<Kernel>,
-    proxy: Arc<Proxy>,
-    store: Arc<Store>,
-    heart: Heart,
+    parts: Parts,
     mask_key: [u8; 32],
     policies: RwLock<Vec<Source>>,
     next_tag: AtomicU64,
     admitted: Mutex<HashMap<JobId, Admitted>>,
+    tenancy: Tenancy,
+}
+
+/// For how many jobs a gate is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tenancy {
+    /// A daemon's: for all that come.
+    Shared,
+    /// That of one `sluice run`: it goes when its job ends, so no other may depend on it.
+    OneJob,
 }
 
 /// A job and what it takes with it when it ends.
@@ -62,35 +77,29 @@ impl Gatehouse {
     pub(crate) fn new(
         state: &Path,
         config: Config,
-        capture: Arc<Capture>,
-        kernel: Arc<Kernel>,
-        proxy: Arc<Proxy>,
-        store: Arc<Store>,
-        heart: Heart,
+        parts: Parts,
+        tenancy: Tenancy,
     ) -> anyhow::Result<Self> {
         let policies = sources_in(&config.policy.directory)?;
         checked(policies.clone())?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        store.note(Note::Started {
+        parts.store.note(Note::Started {
             version,
             pid: std::process::id(),
         })?;
-        note_policies(&store, &policies)?;
+        note_policies(&parts.store, &policies)?;
         let started = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .context("the clock of the host is off")?;
         Ok(Self {
             mask_key: mask_key(&state.join("mask.key"))?,
             config,
-            capture,
-            kernel,
-            proxy,
-            store,
-            heart,
+            parts,
             policies: RwLock::new(policies),
             // Tags outlive the daemon in pinned maps: a later one must not give them again.
             next_tag: AtomicU64::new(u64::try_from(started.as_nanos())?),
             admitted: Mutex::default(),
+            tenancy,
         })
     }
 
@@ -99,34 +108,30 @@ impl Gatehouse {
     }
 
     pub(crate) fn proxy(&self) -> &Arc<Proxy> {
-        &self.proxy
+        &self.parts.proxy
     }
 
     pub(crate) fn store(&self) -> &Arc<Store> {
-        &self.store
-    }
-
-    pub(crate) fn kernel(&self) -> &Arc<Kernel> {
-        &self.kernel
+        &self.parts.store
     }
 
     /// Whether the process belongs to a job: it gets no answer of the API.
     pub(crate) fn is_member(&self, pid: u32) -> bool {
-        self.kernel.is_member(pid)
+        self.parts.kernel.is_member(pid)
     }
 
     /// Makes members of what runs in the runners' cgroups, now and later.
     pub(crate) fn take_runners_in(&self) -> anyhow::Result<()> {
         for runner in &self.config.runner {
-            let cgroup = runner_cgroup(runner, self.capture.cgroup_root())?;
+            let cgroup = runner_cgroup(runner, self.parts.capture.cgroup_root())?;
             let job = Job {
                 id: JobId::new(),
                 name: runner.name.clone(),
                 labels: runner.labels.clone(),
                 uid: 0,
             };
-            let tag = self.register(&job, Vec::new(), Vec::new())?;
-            self.capture.add_runner(&cgroup, tag, false)?;
+            let tag = self.register(&job, &[], Vec::new())?;
+            self.parts.capture.add_runner(&cgroup, tag, false)?;
             let admitted = Admitted {
                 tag,
                 place: Place::Runner,
@@ -140,11 +145,18 @@ impl Gatehouse {
 
     /// Admits a job: in a cgroup of its own, enforced before anything runs in it.
     fn admit(&self, request: JobRequest, person: &Person) -> anyhow::Result<JobTicket> {
-        if !self.heart.is_open() {
+        if !self.parts.heart.is_open() {
             bail!("the gate is shut because its probe fails; `sluice status` says where");
         }
         if self.admitted.lock().len() >= MAX_JOBS {
             bail!("{MAX_JOBS} jobs run already; wait until one ends");
+        }
+        if self.tenancy == Tenancy::OneJob && self.has_own_job() {
+            bail!(
+                "another `sluice run` has this state directory, and its gate goes when its job \
+                 ends: start `sluice daemon` for several jobs at once, or give this one a --state \
+                 of its own"
+            );
         }
         let JobRequest {
             name,
@@ -164,7 +176,7 @@ impl Gatehouse {
             text,
         };
         let policies: Vec<Source> = policies.into_iter().map(source).collect();
-        let tag = self.register(&job, policies.clone(), secrets)?;
+        let tag = self.register(&job, &policies, secrets)?;
         match self.own_cgroup(&job, tag) {
             Ok(cgroup) => {
                 let ticket = JobTicket {
@@ -180,15 +192,22 @@ impl Gatehouse {
                 Ok(ticket)
             }
             Err(error) => {
-                self.proxy.jobs.remove(tag);
+                self.parts.proxy.jobs.remove(tag);
                 Err(error)
             }
         }
     }
 
+    fn has_own_job(&self) -> bool {
+        let admitted = self.admitted.lock();
+        admitted
+            .values()
+            .any(|admitted| matches!(admitted.place, Place::Own(_)))
+    }
+
     fn own_cgroup(&self, job: &Job, tag: JobTag) -> anyhow::Result<JobCgroup> {
         let cgroup = JobCgroup::create(&format!("job-{}", job.id))?;
-        self.capture.add_runner(cgroup.path(), tag, true)?;
+        self.parts.capture.add_runner(cgroup.path(), tag, true)?;
         Ok(cgroup)
     }
 
@@ -196,14 +215,14 @@ impl Gatehouse {
     fn register(
         &self,
         job: &Job,
-        own_policies: Vec<Source>,
+        own_policies: &[Source],
         secrets: Vec<String>,
     ) -> anyhow::Result<JobTag> {
-        let set = self.policy_set(own_policies.clone())?;
-        note_policies(&self.store, &own_policies)?;
+        let set = self.policy_set(own_policies.to_vec())?;
+        note_policies(&self.parts.store, own_policies)?;
         let tag = JobTag(self.next_tag.fetch_add(1, Ordering::Relaxed));
         let running = RunningJob::new(job.clone(), set.for_job(job), secrets, self.mask_key)?;
-        self.proxy.jobs.add(tag, Arc::new(running));
+        self.parts.proxy.jobs.add(tag, Arc::new(running));
         Ok(tag)
     }
 
@@ -227,16 +246,16 @@ impl Gatehouse {
                 tracing::info!(%job, "what the job left behind is killed");
                 cgroup.kill()?;
             }
-            let running = self.proxy.jobs.find(admitted.tag);
+            let running = self.parts.proxy.jobs.find(admitted.tag);
             let flows = || running.as_ref().map_or(0, |running| running.open_flows());
             while flows() > 0 && begun.elapsed() < grace {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            self.kernel.take_in();
-            self.capture.remove_runner(cgroup.id())?;
+            self.parts.kernel.take_in();
+            self.parts.capture.remove_runner(cgroup.id())?;
         }
-        self.proxy.jobs.remove(admitted.tag);
-        self.proxy.desk.forget_job(job);
+        self.parts.proxy.jobs.remove(admitted.tag);
+        self.parts.proxy.desk.forget_job(job);
         Ok(())
     }
 
@@ -248,13 +267,13 @@ impl Gatehouse {
         for own in admitted.values() {
             let mut sources = fresh.clone();
             sources.extend(own.policies.clone());
-            if let Some(running) = self.proxy.jobs.find(own.tag) {
+            if let Some(running) = self.parts.proxy.jobs.find(own.tag) {
                 let policy = checked(sources)?.for_job(&running.job);
                 replacements.push((running, policy));
             }
         }
         let names = named(&checked(fresh.clone())?);
-        note_policies(&self.store, &fresh)?;
+        note_policies(&self.parts.store, &fresh)?;
         *self.policies.write() = fresh;
         for (running, policy) in replacements {
             running.replace_policy(policy);
@@ -264,6 +283,7 @@ impl Gatehouse {
 
     fn enforcement(&self) -> Vec<Enforcement> {
         let mut lines: Vec<Enforcement> = self
+            .parts
             .capture
             .hooks()
             .into_iter()
@@ -276,15 +296,13 @@ impl Gatehouse {
                 },
             })
             .collect();
-        lines.extend(self.heart.try_all());
+        lines.extend(self.parts.heart.try_all());
         lines.push(Enforcement {
             what: "refusal while the daemon is away".to_owned(),
-            enforced: self.config.on_daemon_down == crate::config::OnDaemonDown::Deny,
+            enforced: self.config.on_daemon_down == OnDaemonDown::Deny,
             detail: match self.config.on_daemon_down {
-                crate::config::OnDaemonDown::Deny => {
-                    "links are pinned, the default is deny".to_owned()
-                }
-                crate::config::OnDaemonDown::Allow => {
+                OnDaemonDown::Deny => "links are pinned, the default is deny".to_owned(),
+                OnDaemonDown::Allow => {
                     "on_daemon_down = \"allow\": connections go out unseen".to_owned()
                 }
             },
@@ -298,41 +316,27 @@ impl Gatehouse {
     }
 }
 
-/// What this version cannot enforce on any kernel: said loudly, never left silently open.
-const NOT_ENFORCED: [(&str, &str); 3] = [
-    (
-        "packet, vsock and netlink sockets of root",
-        "no cgroup hook sees them; set RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX on the runner's unit",
-    ),
-    (
-        "unix sockets (docker.sock, D-Bus)",
-        "what a local service does for a job is not the job's flow; keep docker.sock away from jobs",
-    ),
-    (
-        "root of the host",
-        "a job with root can detach the hooks; it is detected here, not prevented; run jobs as a user",
-    ),
-];
-
 impl Control for Gatehouse {
     fn status(&self) -> Status {
         let mut counters: Vec<(String, u64)> = self
+            .parts
             .capture
             .stats()
             .into_iter()
             .map(|(name, n)| (name.to_owned(), n))
             .collect();
-        counters.push(("lineage_events_lost".to_owned(), self.kernel.lost()));
-        let left_out = self.kernel.refusals_left_out.load(Ordering::Relaxed);
+        counters.push(("lineage_events_lost".to_owned(), self.parts.kernel.lost()));
+        let left_out = self.parts.kernel.refusals_left_out.load(Ordering::Relaxed);
         counters.push(("refusals_not_recorded_one_by_one".to_owned(), left_out));
-        let over = self.proxy.over_limit.load(Ordering::Relaxed);
+        let over = self.parts.proxy.over_limit.load(Ordering::Relaxed);
         counters.push(("flows_over_limit".to_owned(), over));
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
-            open: self.heart.is_open(),
+            open: self.parts.heart.is_open(),
             enforcement: self.enforcement(),
             jobs: self
+                .parts
                 .proxy
                 .jobs
                 .all()
@@ -343,7 +347,7 @@ impl Control for Gatehouse {
                 .policy_set(Vec::new())
                 .map(|set| named(&set))
                 .unwrap_or_default(),
-            flows: self.proxy.flows.load(Ordering::Relaxed) as u64,
+            flows: self.parts.proxy.flows.load(Ordering::Relaxed) as u64,
             counters,
         }
     }
@@ -365,6 +369,7 @@ impl Control for Gatehouse {
 
     fn explain(&self, session: SessionId) -> Result<String, String> {
         let events = self
+            .parts
             .store
             .events(session)
             .map_err(|error| error.to_string())?;
@@ -397,64 +402,4 @@ fn named(set: &PolicySet) -> Vec<(String, String)> {
         .into_iter()
         .map(|policy| (policy.name, policy.digest))
         .collect()
-}
-
-/// Where a runner's processes are.
-fn runner_cgroup(runner: &Runner, root: &Path) -> anyhow::Result<PathBuf> {
-    let path = match (&runner.unit, &runner.cgroup) {
-        (Some(unit), _) => unit_cgroup(unit)?,
-        (None, Some(cgroup)) => cgroup.clone(),
-        (None, None) => bail!("runner `{}`: give either `unit` or `cgroup`", runner.name),
-    };
-    let below_root = path.strip_prefix("/").unwrap_or(&path);
-    let full = root.join(below_root);
-    if !full.is_dir() {
-        bail!(
-            "runner `{}`: there is no cgroup {}; is it started?",
-            runner.name,
-            full.display()
-        );
-    }
-    Ok(full)
-}
-
-/// The cgroup of a systemd unit that runs.
-fn unit_cgroup(unit: &str) -> anyhow::Result<PathBuf> {
-    let mut command = std::process::Command::new("systemctl");
-    let output = command
-        .args(["show", "--property=ControlGroup", "--value", "--", unit])
-        .output();
-    let output = output.context("cannot ask systemctl for the unit's cgroup; give `cgroup`")?;
-    let mut path = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if path.is_empty() {
-        let _ = write!(path, "the unit {unit} has no cgroup; is it started?");
-        bail!(path);
-    }
-    Ok(PathBuf::from(path))
-}
-
-/// The host's key for hashes and tokens, made once.
-fn mask_key(path: &Path) -> anyhow::Result<[u8; 32]> {
-    use std::io::{Read as _, Write as _};
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut key = [0; 32];
-    match std::fs::File::open(path) {
-        Ok(mut file) => {
-            file.read_exact(&mut key)
-                .with_context(|| format!("{} is cut", path.display()))?;
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let random =
-                std::fs::File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut key));
-            random.context("cannot read /dev/urandom")?;
-            let mut options = std::fs::OpenOptions::new();
-            let file = options.write(true).create_new(true).mode(0o600).open(path);
-            let written = file.and_then(|mut file| file.write_all(&key));
-            written.with_context(|| format!("cannot write {}", path.display()))?;
-        }
-        Err(error) => {
-            return Err(error).with_context(|| format!("cannot read {}", path.display()));
-        }
-    }
-    Ok(key)
 }

@@ -55,7 +55,7 @@ fn become_user(name: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When there is none.
-pub fn find_user(name: &str) -> anyhow::Result<User> {
+pub(crate) fn find_user(name: &str) -> anyhow::Result<User> {
     let by_id = name.parse::<u32>().ok().map(nix::unistd::Uid::from_raw);
     let found = match by_id {
         Some(uid) => User::from_uid(uid),

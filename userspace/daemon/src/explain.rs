@@ -74,15 +74,15 @@ fn explain_operation(
     let explanation = policy.explain(facts, &operation, &host);
     // Writing to a String does not fail.
     let _ = writeln!(text, "{explanation}");
-    if let Some(then) = then {
-        if then.decision.word() != explanation.verdict.decision.word() {
-            let _ = writeln!(
-                text,
-                "then it was `{}` by policy {}: the policies have changed since",
-                then.decision.word(),
-                then.digest
-            );
-        }
+    if let Some(then) = then
+        && then.decision.word() != explanation.verdict.decision.word()
+    {
+        let _ = writeln!(
+            text,
+            "then it was `{}` by policy {}: the policies have changed since",
+            then.decision.word(),
+            then.digest
+        );
     }
 }
 

@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use parking_lot::Mutex;
 use sluice_capture::Capture;
 use sluice_flow::ports::Enforcement;
 
 use crate::probe::{Probe, Try};
+use crate::worker::Worker;
 
 /// How long one beat keeps the gate open: under a second, so that a daemon that is dead,
 /// stopped or stuck is one that refuses within a second.
@@ -24,7 +24,7 @@ const FIRST_BEAT_WAIT: Duration = Duration::from_secs(10);
 /// The heart and its thread. Dropping it lets the gate fall shut.
 pub(crate) struct Heart {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    _worker: Worker,
 }
 
 struct Shared {
@@ -51,13 +51,10 @@ impl Heart {
             last_error: Mutex::new(None),
         });
         let beating = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("sluice-heart".to_owned())
-            .spawn(move || beating.beat_until_stopped())
-            .context("cannot start a thread")?;
+        let worker = Worker::start("sluice-heart", move || beating.beat_until_stopped())?;
         let heart = Self {
             shared,
-            thread: Some(thread),
+            _worker: worker,
         };
         heart.wait_until_open()?;
         Ok(heart)
@@ -99,11 +96,6 @@ impl Heart {
 impl Drop for Heart {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            if thread.join().is_err() {
-                tracing::error!("the heart's thread had panicked");
-            }
-        }
     }
 }
 

@@ -4,10 +4,8 @@ use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use parking_lot::Mutex;
 use sluice_capture::Capture;
 use sluice_flow::kernel::{Actor, JobTag, KernelEvent, KernelRefusal, Origin, Transport};
@@ -17,6 +15,8 @@ use sluice_flow::{
     Cause, Destination, EventKind, Lineage, LineageTable, ProcessId, Refusal, SessionOpened,
 };
 use sluice_proxy::RunningJobs;
+
+use crate::worker::Worker;
 
 /// How often waiting events are taken in when no flow asks for them.
 const DRAIN_EVERY: Duration = Duration::from_millis(10);
@@ -229,7 +229,7 @@ impl Origins for Kernel {
 /// The thread that takes events in.
 pub(crate) struct Pump {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    _worker: Worker,
 }
 
 impl Pump {
@@ -248,12 +248,9 @@ impl Pump {
             }
             kernel.take_in();
         };
-        let thread = std::thread::Builder::new()
-            .name("sluice-events".to_owned())
-            .spawn(pump);
         Ok(Self {
             stop,
-            thread: Some(thread.context("cannot start a thread")?),
+            _worker: Worker::start("sluice-events", pump)?,
         })
     }
 }
@@ -261,10 +258,5 @@ impl Pump {
 impl Drop for Pump {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            if thread.join().is_err() {
-                tracing::error!("the thread that takes events in had panicked");
-            }
-        }
     }
 }

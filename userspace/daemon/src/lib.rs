@@ -6,6 +6,7 @@ mod desk;
 mod enter;
 mod explain;
 mod heart;
+mod host;
 mod job_process;
 mod kernel;
 mod policies;
@@ -13,6 +14,7 @@ mod probe;
 mod run;
 mod running;
 mod service;
+mod worker;
 
 pub use config::Config;
 pub use enter::{NOT_STARTED, enter};

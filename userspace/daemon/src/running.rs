@@ -16,10 +16,11 @@ use sluice_proxy::{Listeners, Proxy, RunningJobs, Serving, StaticNames, Upstream
 use sluice_store::Store;
 
 use crate::config::{Config, OnDaemonDown, Resolver};
-use crate::control::Gatehouse;
+use crate::control::{Gatehouse, Parts, Tenancy};
 use crate::desk::PeopleDesk;
 use crate::heart::Heart;
 use crate::kernel::{Kernel, Pump, since_boot};
+use crate::worker::Worker;
 
 /// The session log, below the state directory.
 pub(crate) const LOG: &str = "log";
@@ -86,15 +87,19 @@ impl Running {
         capture.add_runner(probe_cgroup.path(), JobTag::PROBE, true)?;
         let heart = Heart::start(Arc::clone(&capture), probe_cgroup.path().to_owned())?;
 
-        let gatehouse = Arc::new(Gatehouse::new(
-            state,
-            config,
+        let tenancy = if stays {
+            Tenancy::Shared
+        } else {
+            Tenancy::OneJob
+        };
+        let parts = Parts {
             capture,
             kernel,
             proxy,
-            Arc::clone(&store),
+            store: Arc::clone(&store),
             heart,
-        )?);
+        };
+        let gatehouse = Arc::new(Gatehouse::new(state, config, parts, tenancy)?);
         gatehouse.take_runners_in()?;
         let api = ApiThread::start(state, &gatehouse)?;
         Ok(Self {
@@ -167,7 +172,7 @@ fn resolver(config: &Resolver) -> (StaticNames, Upstreams) {
 /// The API on a thread of its own: what people ask for never waits behind flows.
 struct ApiThread {
     stop: Option<tokio::sync::oneshot::Sender<()>>,
-    thread: Option<std::thread::JoinHandle<()>>,
+    _worker: Worker,
 }
 
 impl ApiThread {
@@ -198,12 +203,9 @@ impl ApiThread {
                 tracing::error!(%error, "the API is not served");
             }
         };
-        let thread = std::thread::Builder::new()
-            .name("sluice-api".to_owned())
-            .spawn(serve);
         Ok(Self {
             stop: Some(stop),
-            thread: Some(thread.context("cannot start a thread")?),
+            _worker: Worker::start("sluice-api", serve)?,
         })
     }
 }
@@ -211,11 +213,6 @@ impl ApiThread {
 impl Drop for ApiThread {
     fn drop(&mut self) {
         drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            if thread.join().is_err() {
-                tracing::error!("the API's thread had panicked");
-            }
-        }
     }
 }
 

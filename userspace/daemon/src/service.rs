@@ -38,13 +38,10 @@ pub fn serve(config: Option<&Path>, state: &Path) -> anyhow::Result<()> {
     }
     notify(NotifyState::Ready);
     tracing::info!(state = %state.display(), "sluice is up");
-    loop {
-        match signals.wait().context("cannot wait for signals")? {
-            Signal::SIGHUP => match running.gatehouse.reload() {
-                Ok(names) => tracing::info!(policies = names.len(), "policies read again"),
-                Err(why) => tracing::error!("the old policies stay in force: {why}"),
-            },
-            _ => break,
+    while signals.wait().context("cannot wait for signals")? == Signal::SIGHUP {
+        match running.gatehouse.reload() {
+            Ok(names) => tracing::info!(policies = names.len(), "policies read again"),
+            Err(why) => tracing::error!("the old policies stay in force: {why}"),
         }
     }
     notify(NotifyState::Stopping);

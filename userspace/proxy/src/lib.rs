@@ -8,6 +8,7 @@
 mod desk;
 mod error;
 mod gate;
+mod hold;
 mod job;
 pub mod limits;
 mod listen;

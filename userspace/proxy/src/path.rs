@@ -178,7 +178,7 @@ impl<'p> Attributed<'p> {
     }
 
     /// The connect-level verdict.
-    fn admit(self) -> Result<Admitted<'p>, RefusedFlow> {
+    fn admit(self) -> Result<Admitted<'p>, Box<RefusedFlow>> {
         let Self { accepted, asker } = self;
         let Accepted {
             proxy, client, log, ..
@@ -196,11 +196,11 @@ impl<'p> Attributed<'p> {
             Admission::Refuse(verdict) => {
                 let refusal = refusal_of(&verdict);
                 gate.refused_by(&refusal, verdict.expected);
-                Err(RefusedFlow {
+                Err(Box::new(RefusedFlow {
                     client,
                     gate,
                     refusal,
-                })
+                }))
             }
         }
     }

@@ -24,7 +24,7 @@ use crate::limits::{MAX_QUESTIONS, RESOLVE_WAIT};
 use crate::proxy::Proxy;
 
 /// The port of DNS (RFC 1035 section 4.2).
-pub const PORT: u16 = 53;
+pub(crate) const PORT: u16 = 53;
 /// How long owner-given names may be cached, seconds.
 const STATIC_TTL: u32 = 60;
 
@@ -163,10 +163,10 @@ pub(crate) async fn serve_udp(proxy: Arc<Proxy>, socket: UdpSocket) {
         };
         let (proxy, socket) = (Arc::clone(&proxy), Arc::clone(&socket));
         tokio::task::spawn_local(async move {
-            if let Some(answer) = answer_datagram(&proxy, peer, &message).await {
-                if let Err(error) = socket.send_to(&answer, peer).await {
-                    tracing::debug!(%error, "a DNS answer was not sent");
-                }
+            if let Some(answer) = answer_datagram(&proxy, peer, &message).await
+                && let Err(error) = socket.send_to(&answer, peer).await
+            {
+                tracing::debug!(%error, "a DNS answer was not sent");
             }
             drop(place);
         });

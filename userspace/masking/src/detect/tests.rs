@@ -16,6 +16,7 @@ fn masked(detector: Detector, text: &str) -> String {
     masked.replace("[redacted:", "[")
 }
 
+// table: one test a row.
 macro_rules! rows {
     ($detector:expr; $($name:ident: $text:expr => $masked:expr,)*) => {
         $(#[test]

@@ -23,6 +23,7 @@ fn masked(text: &str) -> String {
         .replace("]\\", ">\\")
 }
 
+// table: one test a row.
 macro_rules! rows {
     ($($name:ident: $text:expr => $masked:expr,)*) => {
         $(#[test]

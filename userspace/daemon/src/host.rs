@@ -1,0 +1,82 @@
+//! What of the host the gate needs to know: cgroups of runners, its own key, its blind spots.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use crate::config::Runner;
+
+/// What this version cannot enforce on any kernel: said loudly, never left silently open.
+pub(crate) const NOT_ENFORCED: [(&str, &str); 3] = [
+    (
+        "packet, vsock and netlink sockets of root",
+        "no cgroup hook sees them; set RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX on the runner's unit",
+    ),
+    (
+        "unix sockets (docker.sock, D-Bus)",
+        "what a local service does for a job is not the job's flow; keep docker.sock away from jobs",
+    ),
+    (
+        "root of the host",
+        "a job with root can detach the hooks; it is detected here, not prevented; run jobs as a user",
+    ),
+];
+
+/// Where a runner's processes are.
+pub(crate) fn runner_cgroup(runner: &Runner, root: &Path) -> anyhow::Result<PathBuf> {
+    let path = match (&runner.unit, &runner.cgroup) {
+        (Some(unit), _) => unit_cgroup(unit)?,
+        (None, Some(cgroup)) => cgroup.clone(),
+        (None, None) => bail!("runner `{}`: give either `unit` or `cgroup`", runner.name),
+    };
+    let below_root = path.strip_prefix("/").unwrap_or(&path);
+    let full = root.join(below_root);
+    if !full.is_dir() {
+        bail!(
+            "runner `{}`: there is no cgroup {}; is it started?",
+            runner.name,
+            full.display()
+        );
+    }
+    Ok(full)
+}
+
+/// The cgroup of a systemd unit that runs.
+fn unit_cgroup(unit: &str) -> anyhow::Result<PathBuf> {
+    let mut command = std::process::Command::new("systemctl");
+    let output = command
+        .args(["show", "--property=ControlGroup", "--value", "--", unit])
+        .output();
+    let output = output.context("cannot ask systemctl for the unit's cgroup; give `cgroup`")?;
+    let path = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if path.is_empty() {
+        bail!("the unit {unit} has no cgroup; is it started?");
+    }
+    Ok(PathBuf::from(path))
+}
+
+/// The host's key for hashes and tokens, made once.
+pub(crate) fn mask_key(path: &Path) -> anyhow::Result<[u8; 32]> {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut key = [0; 32];
+    match std::fs::File::open(path) {
+        Ok(mut file) => {
+            file.read_exact(&mut key)
+                .with_context(|| format!("{} is cut", path.display()))?;
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let random =
+                std::fs::File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut key));
+            random.context("cannot read /dev/urandom")?;
+            let mut options = std::fs::OpenOptions::new();
+            let file = options.write(true).create_new(true).mode(0o600).open(path);
+            let written = file.and_then(|mut file| file.write_all(&key));
+            written.with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read {}", path.display()));
+        }
+    }
+    Ok(key)
+}
