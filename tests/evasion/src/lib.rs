@@ -1,1 +1,18 @@
-//! Ways round the gate: see `tests/`.
+//! Ways round the gate, and what proves that they are shut: see `tests/`.
+//!
+//! A vector is a small program in `vectors/` that tries to bring a word to a [`Sink`]. It is run
+//! with protection off, where the word must arrive (else the vector proves nothing), and then
+//! under `sluice run`, where the sink must see nothing and the record must tell of the attempt.
+
+mod namespace;
+mod record;
+mod sink;
+mod vector;
+
+pub use namespace::Namespace;
+pub use record::{leaf, refusals};
+pub use sink::{Kind, Seen, Sink};
+pub use vector::{cgroup_root, direct, job, outcome, python, vector};
+
+/// Refuses everything.
+pub const CLOSED: &str = "version: 1\nname: closed\ndefault: deny\nrules: []\n";
