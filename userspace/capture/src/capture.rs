@@ -8,7 +8,7 @@ use std::time::Duration;
 use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use aya::{Ebpf, EbpfLoader};
 use parking_lot::Mutex;
-use sluice_abi::{Counter, FlowKey, Origin, Runner};
+use sluice_abi::{Counter, FlowKey, Origin, ProcessKey, ProcessTag, Runner};
 use sluice_flow::kernel::{self, JobTag, KernelEvent, Transport};
 use sluice_flow::ports::Origins;
 
@@ -52,6 +52,7 @@ pub struct Options {
 pub struct Capture {
     runners: Mutex<HashMap<MapData, u64, Plain<Runner>>>,
     flows: Mutex<HashMap<MapData, Plain<FlowKey>, Plain<Origin>>>,
+    pub(crate) processes: Mutex<HashMap<MapData, Plain<ProcessKey>, Plain<ProcessTag>>>,
     stats: PerCpuArray<MapData, u64>,
     events: Mutex<Ring>,
     gate: Mutex<Gate>,
@@ -108,6 +109,7 @@ impl Capture {
         Ok(Self {
             runners: Mutex::new(typed(&mut object, "RUNNERS")?),
             flows: Mutex::new(typed(&mut object, "FLOWS")?),
+            processes: Mutex::new(typed(&mut object, "PROCESSES")?),
             stats: typed(&mut object, "STATS")?,
             events: Mutex::new(Ring {
                 buffer: typed(&mut object, "EVENTS")?,

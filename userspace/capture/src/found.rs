@@ -46,6 +46,11 @@ pub(crate) fn image(key: &ProcessKey) -> Option<Image> {
     is_same(directory, key).then_some(image)
 }
 
+/// Whether that very process is there, as long as one of its threads is.
+pub(crate) fn lives(key: &ProcessKey) -> bool {
+    is_same(Path::new(&format!("/proc/{}", key.tgid)), key)
+}
+
 /// Whether the process of that pid started when the kernel says it did.
 fn is_same(directory: &Path, key: &ProcessKey) -> bool {
     let stat = fs::read_to_string(directory.join("stat")).unwrap_or_default();

@@ -55,14 +55,22 @@ impl Gate {
         probe_job: u64,
         open_when_down: bool,
     ) -> Result<(), CaptureError> {
-        self.state.generation = generation;
-        self.state.netns = netns;
-        self.state.probe_job = probe_job;
-        self.state.flags = if open_when_down {
+        let flags = if open_when_down {
             STATE_OPEN_WHEN_DOWN
         } else {
             0
         };
+        // No deadline and no ports: until the new daemon listens, nobody is turned anywhere.
+        let runner_depth = self.state.runner_depth;
+        let fresh = State {
+            generation,
+            netns,
+            probe_job,
+            flags,
+            runner_depth,
+            ..State::default()
+        };
+        self.state = fresh;
         self.write()
     }
 

@@ -17,6 +17,7 @@ mod found;
 mod gate;
 mod hooks;
 mod link;
+mod members;
 mod mountinfo;
 mod object;
 mod offsets;

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use parking_lot::{Mutex, RwLock};
-use sluice_capture::{Capture, JobCgroup};
+use sluice_capture::{Capture, CaptureError, JobCgroup};
 use sluice_flow::kernel::JobTag;
 use sluice_flow::ports::{
     Control, Enforcement, JobRequest, JobTicket, Person, Sessions as _, Status,
 };
-use sluice_flow::{Job, JobId, SessionId};
+use sluice_flow::{Event, EventKind, Job, JobId, SessionId};
 use sluice_policy::{Layer, PolicySet, Source};
 use sluice_proxy::{Proxy, RunningJob};
 use sluice_store::{Note, Store};
@@ -239,20 +239,27 @@ impl Gatehouse {
         };
         if let Place::Own(cgroup) = admitted.place {
             let begun = Instant::now();
-            while !cgroup.is_empty() && begun.elapsed() < grace {
+            let capture = &self.parts.capture;
+            // What left the cgroup is the job's all the same: without us it would be free.
+            let lives =
+                || Ok::<_, CaptureError>(!cgroup.is_empty() || capture.has_members(admitted.tag)?);
+            while begun.elapsed() < grace && lives()? {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            if !cgroup.is_empty() {
+            if lives()? {
                 tracing::info!(%job, "what the job left behind is killed");
                 cgroup.kill()?;
+                if !capture.kill_members(admitted.tag)? {
+                    tracing::error!(%job, "processes of the job withstand SIGKILL");
+                }
             }
             let running = self.parts.proxy.jobs.find(admitted.tag);
             let flows = || running.as_ref().map_or(0, |running| running.open_flows());
             while flows() > 0 && begun.elapsed() < grace {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            self.parts.kernel.take_in();
-            self.parts.capture.remove_runner(cgroup.id())?;
+            self.parts.kernel.settle();
+            capture.remove_runner(cgroup.id())?;
         }
         self.parts.proxy.jobs.remove(admitted.tag);
         self.parts.proxy.desk.forget_job(job);
@@ -279,6 +286,46 @@ impl Gatehouse {
             running.replace_policy(policy);
         }
         Ok(names)
+    }
+
+    /// The policies that came with the job of a session: as they are where it still runs, as
+    /// the log keeps them under the digests of its verdicts where it has ended.
+    fn policies_of(&self, events: &[Event]) -> Vec<Source> {
+        let job = events.iter().find_map(|event| match &event.kind {
+            EventKind::Opened(opened) => opened.job.as_ref().map(|job| job.id),
+            _ => None,
+        });
+        if let Some(admitted) = job.and_then(|job| self.policies_while_it_runs(job)) {
+            return admitted;
+        }
+        let base = self
+            .policy_set(Vec::new())
+            .map(|set| named(&set))
+            .unwrap_or_default();
+        let mut sources: Vec<Source> = Vec::new();
+        for event in events {
+            let EventKind::Verdict { because, .. } = &event.kind else {
+                continue;
+            };
+            let digest = &because.digest;
+            let known = base.iter().any(|(_, of)| of == digest)
+                || sources.iter().any(|source| source.file == *digest);
+            if let (false, Ok(Some(text))) = (known, self.parts.store.policy_text(digest)) {
+                sources.push(Source {
+                    layer: Layer::Repository,
+                    file: digest.clone(),
+                    text,
+                });
+            }
+        }
+        sources
+    }
+
+    fn policies_while_it_runs(&self, job: JobId) -> Option<Vec<Source>> {
+        self.admitted
+            .lock()
+            .get(&job)
+            .map(|admitted| admitted.policies.clone())
     }
 
     fn enforcement(&self) -> Vec<Enforcement> {
@@ -368,16 +415,9 @@ impl Control for Gatehouse {
     }
 
     fn explain(&self, session: SessionId) -> Result<String, String> {
-        let events = self
-            .parts
-            .store
-            .events(session)
-            .map_err(|error| error.to_string())?;
-        let own = self.admitted.lock();
-        let own = own
-            .values()
-            .flat_map(|admitted| admitted.policies.clone())
-            .collect();
+        let store = &self.parts.store;
+        let events = store.events(session).map_err(|error| error.to_string())?;
+        let own = self.policies_of(&events);
         let set = self.policy_set(own).map_err(|error| format!("{error:#}"))?;
         explain(&events, &set)
     }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use crate::config::Runner;
 
 /// What this version cannot enforce on any kernel: said loudly, never left silently open.
-pub(crate) const NOT_ENFORCED: [(&str, &str); 3] = [
+pub(crate) const NOT_ENFORCED: [(&str, &str); 5] = [
     (
         "packet, vsock and netlink sockets of root",
         "no cgroup hook sees them; set RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX on the runner's unit",
@@ -15,6 +15,14 @@ pub(crate) const NOT_ENFORCED: [(&str, &str); 3] = [
     (
         "unix sockets (docker.sock, D-Bus)",
         "what a local service does for a job is not the job's flow; keep docker.sock away from jobs",
+    ),
+    (
+        "sockets that somebody else connected and handed to the job",
+        "no hook fires for what is sent on them; let nothing outside a job give it connections",
+    ),
+    (
+        "what is inside TLS",
+        "it is opaque: refused, unless a rule allows it by name and port; then bytes are counted, not read",
     ),
     (
         "root of the host",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use sluice_capture::Capture;
 use sluice_flow::kernel::{Actor, JobTag, KernelEvent, KernelRefusal, Origin, Transport};
 use sluice_flow::ports::{Lineages, Origins, RecordError, Recorder};
@@ -38,6 +38,8 @@ pub(crate) struct Kernel {
     jobs: Arc<RunningJobs>,
     recorder: Arc<dyn Recorder>,
     refusals: Mutex<HashMap<JobTag, Budget>>,
+    /// Held for reading while refusals that were taken in are put on record.
+    recording: RwLock<()>,
     /// Kernel refusals that were counted, not recorded.
     pub(crate) refusals_left_out: AtomicU64,
 }
@@ -61,6 +63,7 @@ impl Kernel {
             jobs,
             recorder,
             refusals: Mutex::default(),
+            recording: RwLock::default(),
             refusals_left_out: AtomicU64::new(0),
         }
     }
@@ -90,10 +93,20 @@ impl Kernel {
                 refused.push((actor, refusal, lineage));
             }
         }
+        // Taken before the table is free: whoever finds nothing to take in can wait for us.
+        let recording = self.recording.read();
         drop(table);
         for (actor, refusal, lineage) in refused {
             self.record(&actor, refusal, &lineage);
         }
+        drop(recording);
+    }
+
+    /// Takes in what waits in the kernel, and waits until what other threads took in is on
+    /// record: before a job is forgotten.
+    pub(crate) fn settle(&self) {
+        self.take_in();
+        drop(self.recording.write());
     }
 
     /// A refusal of the kernel becomes a session of its own: opened, refused, closed.

@@ -22,7 +22,7 @@ macro_rules! server {
         match Server::start() {
             Some(server) => server,
             None => {
-                println!("skipped: PostgreSQL's server is not installed (apt install postgresql)");
+                println!("skipped: postgres_real: PostgreSQL's server is not installed (apt install postgresql)");
                 return;
             }
         }

@@ -13,7 +13,7 @@ use sluice_flow::{
     Answer, Cause, Decision, Destination, EventKind, Gate, Hold, HostFact, Judgement, Lineage,
     Operation, Pass, Refusal, SessionId, SessionOpened, SqlMessage, Verdict,
 };
-use sluice_masking::Hits;
+use sluice_masking::{Hits, Masker};
 use sluice_policy::{FlowFacts, FlowPolicy};
 use uuid::Uuid;
 
@@ -25,23 +25,38 @@ use crate::record::operation_record;
 
 /// The log of the flow's session. The gate and a held operation's answer both write it.
 #[derive(Clone)]
-pub(crate) struct Log(Rc<RefCell<Box<dyn SessionLog>>>);
+pub(crate) struct Log(Rc<RefCell<Numbered>>);
+
+/// The log, and the number that its next event gets: numbers have no gaps.
+struct Numbered {
+    log: Box<dyn SessionLog>,
+    next: u64,
+}
 
 impl Log {
     pub(crate) fn new(log: Box<dyn SessionLog>) -> Self {
-        Self(Rc::new(RefCell::new(log)))
+        Self(Rc::new(RefCell::new(Numbered { log, next: 0 })))
     }
 
     pub(crate) fn id(&self) -> SessionId {
-        self.0.borrow().id()
+        self.0.borrow().log.id()
     }
 
-    pub(crate) fn append(&self, events: Vec<EventKind>) -> Result<u64, RecordError> {
-        self.0.borrow_mut().append(events)
+    pub(crate) fn append(&self, events: Vec<EventKind>) -> Result<(), RecordError> {
+        let mut numbered = self.0.borrow_mut();
+        let count = events.len() as u64;
+        let first = numbered.log.append(events)?;
+        numbered.next = first.saturating_add(count);
+        Ok(())
+    }
+
+    /// The number of the event that is appended next.
+    fn next(&self) -> u64 {
+        self.0.borrow().next
     }
 
     pub(crate) async fn synced(&self) -> Result<(), RecordError> {
-        let synced = self.0.borrow().synced();
+        let synced = self.0.borrow().log.synced();
         synced.await
     }
 }
@@ -171,16 +186,17 @@ impl FlowGate {
         }
     }
 
-    /// The operation with its verdict into the log; gives the operation's number.
+    /// The operation with its verdict into the log, in one write; gives the operation's number.
     async fn write(&self, record: OperationRecord, verdict: &Verdict) -> Result<u64, RecordError> {
-        let mut events = vec![EventKind::Operation(Box::new(record))];
-        // The log numbers what is appended without gaps: the verdict stands right behind.
-        let operation = self.log.append(std::mem::take(&mut events))?;
-        events.push(EventKind::Verdict {
-            operation,
-            verdict: verdict.decision.word().to_owned(),
-            because: Box::new(verdict.clone()),
-        });
+        let operation = self.log.next();
+        let mut events = vec![
+            EventKind::Operation(Box::new(record)),
+            EventKind::Verdict {
+                operation,
+                verdict: verdict.decision.word().to_owned(),
+                because: Box::new(verdict.clone()),
+            },
+        ];
         if verdict.decision == Decision::Deny {
             events.push(EventKind::Refused {
                 refusal: refusal_of(verdict),
@@ -195,24 +211,12 @@ impl FlowGate {
         Ok(operation)
     }
 
-    fn pass(
-        &self,
-        operation: u64,
-        asked: &Operation,
-        host: &HostFact,
-        payload: Payload,
-    ) -> Result<Pass, Refusal> {
+    /// What the answer is masked with, and the record of what was asked.
+    fn masker(&self, asked: &Operation, host: &HostFact) -> Result<Option<Arc<Masker>>, Refusal> {
         let rules = self.policy.masks_for(asked, host);
-        let masker = self.asker.job.masker(rules).map_err(|error| {
-            Refusal::of(
-                Cause::Undecodable,
-                format!("its answer cannot be masked: {error}"),
-            )
-        })?;
-        Ok(Pass {
-            operation,
-            masker,
-            record_payload: payload == Payload::Masked,
+        self.asker.job.masker(rules).map_err(|error| {
+            let message = format!("its answer cannot be masked: {error}");
+            Refusal::of(Cause::Undecodable, message)
         })
     }
 
@@ -278,32 +282,52 @@ impl Gate for FlowGate {
     async fn judge(&mut self, operation: Operation) -> Judgement {
         self.follow_policy();
         let host = claimed_host(&self.asker, &operation);
-        let verdict = self.policy.decide(&operation, &host);
-        let record = operation_record(&operation, &self.asker.job, verdict.payload);
-        let number = match self.write(record.clone(), &verdict).await {
-            Ok(number) => number,
-            Err(error) => {
-                self.refused = true;
-                return Judgement::Refuse(Refusal::of(
-                    Cause::RecorderUnavailable,
-                    error.to_string(),
-                ));
-            }
-        };
-        let pass = match self.pass(number, &operation, &host, verdict.payload) {
-            Ok(pass) => pass,
+        let mut verdict = self.policy.decide(&operation, &host);
+        // It may quote what was asked, and it is recorded.
+        verdict.message = self.asker.job.masked_text(&verdict.message);
+        let masker = match self.masker(&operation, &host) {
+            Ok(masker) => masker,
             Err(refusal) => {
                 self.refused(&refusal);
                 return Judgement::Refuse(refusal);
             }
         };
-        match verdict.decision {
-            Decision::Allow => Judgement::Forward(pass),
-            Decision::Deny => {
+        let job = &self.asker.job;
+        let record = operation_record(&operation, job, masker.as_deref(), verdict.payload);
+        let for_people = matches!(verdict.decision, Decision::Approve(_)).then(|| record.clone());
+        let operation = match self.write(record, &verdict).await {
+            Ok(operation) => operation,
+            Err(error) => {
                 self.refused = true;
-                Judgement::Refuse(refusal_of(&verdict))
+                let refusal = Refusal::of(Cause::RecorderUnavailable, error.to_string());
+                return Judgement::Refuse(refusal);
             }
-            Decision::Approve(terms) => self.hold(pass, record, *terms),
+        };
+        // Without a masker the answer passes as it is, and as it is it must not be recorded.
+        let record_payload = verdict.payload == Payload::Masked && masker.is_some();
+        let pass = Pass {
+            operation,
+            masker,
+            record_payload,
+        };
+        match (verdict.decision, for_people) {
+            (Decision::Allow, _) => Judgement::Forward(pass),
+            (Decision::Approve(terms), Some(record)) => self.hold(pass, record, *terms),
+            (Decision::Deny | Decision::Approve(_), _) => {
+                self.refused = true;
+                let Verdict { rules, message, .. } = verdict;
+                let cause = match host {
+                    HostFact::Disagree { .. } => Cause::HostDisagrees,
+                    HostFact::Proved(_) | HostFact::Ambiguous(_) | HostFact::Unknown => {
+                        Cause::Policy
+                    }
+                };
+                Judgement::Refuse(Refusal {
+                    cause,
+                    rules,
+                    message,
+                })
+            }
         }
     }
 
@@ -351,8 +375,12 @@ impl Gate for FlowGate {
 
     fn refused(&mut self, refusal: &Refusal) {
         self.refused |= refusal.cause.response().refusal;
+        let message = self.asker.job.masked_text(&refusal.message);
         self.note(EventKind::Refused {
-            refusal: refusal.clone(),
+            refusal: Refusal {
+                message,
+                ..refusal.clone()
+            },
             kernel: None,
             expected: false,
         });

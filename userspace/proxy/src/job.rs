@@ -146,12 +146,13 @@ impl RunningJob {
         }
     }
 
-    /// The masker for `rules`, compiled once.
+    /// The masker for `rules` and the job's own secrets, compiled once; `None` where there is
+    /// nothing to mask.
     ///
     /// # Errors
     /// When a rule's pattern does not compile.
     pub fn masker(&self, rules: Vec<MaskRule>) -> Result<Option<Arc<Masker>>, ProxyError> {
-        if rules.is_empty() {
+        if rules.is_empty() && self.secrets.is_empty() {
             return Ok(None);
         }
         let mut compiled = self.compiled.lock();

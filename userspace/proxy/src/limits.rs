@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Flows that are open at once; one more is reset and recorded.
+/// Flows that are open at once; one more is reset and counted (`flows_over_limit`).
 pub const MAX_FLOWS: usize = 16_384;
 
 /// Bytes that are looked at to tell the protocol.

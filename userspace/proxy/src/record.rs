@@ -3,14 +3,16 @@
 use sluice_flow::session::{OperationRecord, operation_digest};
 use sluice_flow::verdict::Payload;
 use sluice_flow::{Operation, SqlMessage, Statement};
+use sluice_masking::{Hits, Masker};
 
 use crate::job::RunningJob;
 use crate::limits::MAX_RECORDED_TEXT;
 
-/// The record of `operation`. With [`Payload::None`] only protocol, digest and effect.
+/// The record of `operation`, whose answer is masked with `masker`. With [`Payload::None`] only protocol, digest and effect.
 pub(crate) fn operation_record(
     operation: &Operation,
     job: &RunningJob,
+    masker: Option<&Masker>,
     payload: Payload,
 ) -> OperationRecord {
     let bare = OperationRecord {
@@ -25,7 +27,14 @@ pub(crate) fn operation_record(
         };
         return OperationRecord { effect, ..bare };
     }
-    let text = |text: &str| bounded(job.masked_text(text));
+    // Secrets always, and what the policy masks in the answer as well.
+    let text = |text: &str| {
+        let masked = job.masked_text(text);
+        bounded(match masker {
+            Some(masker) => masker.mask_text(&masked, &mut Hits::new()).into_owned(),
+            None => masked,
+        })
+    };
     match operation {
         Operation::Http(request) => OperationRecord {
             method: Some(text(&request.method)),

@@ -193,7 +193,7 @@ fn mptcp_is_turned_like_tcp() {
     let Some(bench) = Bench::open() else { return };
     let unprotected = results(command("socket 2 1 262").spawn().unwrap());
     if unprotected != ["ok"] {
-        println!("skipped: this kernel makes no MPTCP socket: {unprotected:?}");
+        println!("skipped: mptcp: this kernel makes no MPTCP socket: {unprotected:?}");
         return;
     }
     assert_eq!(bench.member("mptcp 127.9.9.9:8080").first().unwrap(), "ok");

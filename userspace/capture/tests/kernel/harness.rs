@@ -48,11 +48,11 @@ pub(crate) struct Bench {
 /// Whether the machine lets us; says why not.
 pub(crate) fn possible() -> bool {
     if !nix::unistd::geteuid().is_root() {
-        println!("skipped: needs root");
+        println!("skipped: kernel: needs root");
         return false;
     }
     if !Path::new("/sys/kernel/btf/vmlinux").exists() {
-        println!("skipped: this kernel has no BTF");
+        println!("skipped: kernel: this kernel has no BTF");
         return false;
     }
     true

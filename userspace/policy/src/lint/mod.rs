@@ -149,7 +149,7 @@ impl Findings<'_> {
             Verb::Approve(terms) => {
                 if terms.from.is_empty() {
                     let fix = "name groups: `from: [dba]`";
-                    let message = "anybody but the job's own user can approve this";
+                    let message = "nobody can approve this: `from` names no group";
                     self.note(Lint::ApproverMissing, place, message, fix);
                 }
                 self.stops_opaque(rule, place);
