@@ -1,6 +1,6 @@
 //! The gate: the one port that protocols use.
 //!
-//! A protocol names an [`Operation`](crate::Operation), waits for the [`Judgement`], and only
+//! A protocol names an [`Operation`], waits for the [`Judgement`], and only
 //! then lets the bytes of the operation pass. It never sees policy, and the store behind the
 //! gate never sees an unmasked byte.
 

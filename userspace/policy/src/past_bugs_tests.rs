@@ -81,7 +81,7 @@ fn leash_ipv6() {
         ("192.0.2.1", "deny p/r"),
         ("2001:db8::1", "deny p/r"),
         ("::ffff:192.0.2.1", "deny p/r"),
-        ("2001:db9::1", "allow p/default"),
+        ("fe80::1", "allow p/default"),
     ] {
         let flow = Flow {
             ip: ip.parse().unwrap(),

@@ -29,16 +29,16 @@ pub struct Listeners {
 pub struct Ports {
     /// TCP on 127.0.0.1.
     pub tcp4: u16,
-    /// TCP on [::1].
+    /// TCP on ::1.
     pub tcp6: u16,
     /// UDP on 127.0.0.1.
     pub dns4: u16,
-    /// UDP on [::1].
+    /// UDP on ::1.
     pub dns6: u16,
 }
 
 impl Listeners {
-    /// Binds to free ports of 127.0.0.1 and [::1].
+    /// Binds to free ports of 127.0.0.1 and ::1.
     ///
     /// # Errors
     /// When 127.0.0.1 cannot be bound. Without IPv6 its ports are 0, and the kernel side
