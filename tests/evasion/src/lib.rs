@@ -4,15 +4,19 @@
 //! with protection off, where the word must arrive (else the vector proves nothing), and then
 //! under `sluice run`, where the sink must see nothing and the record must tell of the attempt.
 
+mod http_sink;
 mod namespace;
 mod record;
 mod sink;
 mod vector;
+mod witness;
 
+pub use http_sink::HttpSink;
 pub use namespace::Namespace;
 pub use record::{leaf, refusals};
 pub use sink::{Kind, Seen, Sink};
 pub use vector::{cgroup_root, direct, job, outcome, python, vector};
+pub use witness::Witness;
 
 /// Refuses everything.
 pub const CLOSED: &str = "version: 1\nname: closed\ndefault: deny\nrules: []\n";
