@@ -1,15 +1,18 @@
 //! The machine that measures: what is set for the time, and what a reader must know of it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use serde_json::{Value, json};
 
 const CONGESTION: &str = "/proc/sys/net/ipv4/tcp_congestion_control";
+
+/// Open files that ten thousand flows need, with room.
+const OPEN_FILES: u64 = 32_768;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
@@ -17,7 +20,13 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 ///
 /// sluice chooses one that suits loopback for its own ends. Unless all paths have it, the ratios
 /// compare congestion controls: BBR costs 2.6 times on loopback.
-pub(crate) struct Congestion(String);
+///
+/// Whoever else changes it in between makes the numbers worthless, so only one bench runs at a
+/// time, and every scenario asks afterwards whether it [`stayed`](Self::stayed).
+pub(crate) struct Congestion {
+    chosen: String,
+    before: String,
+}
 
 impl Congestion {
     /// Sets it for all new connections.
@@ -26,16 +35,36 @@ impl Congestion {
         fs::write(CONGESTION, name).with_context(|| {
             format!("cannot set the congestion control {name}; --congestion host leaves it")
         })?;
-        Ok(Self(before))
+        let chosen = name.to_owned();
+        Ok(Self { chosen, before })
+    }
+
+    /// An error where it is another one by now.
+    pub(crate) fn stayed(&self) -> anyhow::Result<()> {
+        let now = fs::read_to_string(CONGESTION)?;
+        ensure!(
+            now.trim() == self.chosen,
+            "somebody set the congestion control to {} meanwhile: measure again",
+            now.trim()
+        );
+        Ok(())
     }
 }
 
 impl Drop for Congestion {
     fn drop(&mut self) {
-        if let Err(error) = fs::write(CONGESTION, &self.0) {
-            eprintln!("cannot put {CONGESTION} back to {}: {error}", self.0);
+        if let Err(error) = fs::write(CONGESTION, &self.before) {
+            eprintln!("cannot put {CONGESTION} back to {}: {error}", self.before);
         }
     }
+}
+
+/// A lock that one bench of this build has at a time; it ends with the value.
+pub(crate) fn alone() -> anyhow::Result<File> {
+    let own = File::open(std::env::current_exe()?)?;
+    own.try_lock()
+        .context("another bench is running: two disturb each other")?;
+    Ok(own)
 }
 
 /// Has SIGINT and SIGTERM end the bench between two measurements, so that everything that it
@@ -53,13 +82,20 @@ pub(crate) fn end_on_signals() -> anyhow::Result<()> {
 
 /// An error where a signal asked to end.
 pub(crate) fn go_on() -> anyhow::Result<()> {
-    anyhow::ensure!(!INTERRUPTED.load(Ordering::Relaxed), "interrupted");
+    ensure!(!INTERRUPTED.load(Ordering::Relaxed), "interrupted");
     Ok(())
 }
 
-/// Raises the limit of open files to what is allowed, for this process and those it starts.
+/// Raises the limit of open files for this process and those it starts, to [`OPEN_FILES`] where
+/// we may and to the hard limit where not.
 pub(crate) fn open_files() -> anyhow::Result<u64> {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft >= OPEN_FILES {
+        return Ok(soft);
+    }
+    if setrlimit(Resource::RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES.max(hard)).is_ok() {
+        return Ok(OPEN_FILES);
+    }
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     Ok(hard)
 }
@@ -99,5 +135,14 @@ mod tests {
         assert!(machine["cores"].as_u64().unwrap() > 0);
         assert!(!machine["kernel"].as_str().unwrap().is_empty());
         assert!(load() >= 0.0);
+    }
+
+    #[test]
+    fn two_benches_at_once_are_refused() {
+        let first = alone().unwrap();
+        let second = alone().unwrap_err().to_string();
+        assert!(second.contains("another bench"), "{second}");
+        drop(first);
+        alone().unwrap();
     }
 }

@@ -63,7 +63,8 @@ fn bench(arguments: &[String]) -> anyhow::Result<()> {
     machine::end_on_signals()?;
     let sluice = sluice_harness::binary()?;
     machine::open_files()?;
-    let _congestion = options
+    let _alone = machine::alone()?;
+    let congestion = options
         .congestion
         .as_deref()
         .map(Congestion::set)
@@ -76,7 +77,11 @@ fn bench(arguments: &[String]) -> anyhow::Result<()> {
     for scenario in scenarios::ALL.iter().filter(|s| options.wants(s.name)) {
         machine::go_on()?;
         eprintln!("measuring {} ...", scenario.name);
-        match (scenario.run)(&options.effort) {
+        let run = (scenario.run)(&options.effort).and_then(|findings| {
+            congestion.as_ref().map_or(Ok(()), Congestion::stayed)?;
+            Ok(findings)
+        });
+        match run {
             Ok(findings) => {
                 print!("{}", report::text(&findings));
                 failed.extend(
@@ -122,7 +127,7 @@ fn introduce(options: &Options, sluice: &Path, machine: &Value) {
         options.effort.rounds
     );
     println!(
-        "sluice has lineage, a policy of {} rules and the record on; masking where the path says so",
+        "           sluice has lineage, a policy of {} rules and the record on; masking where the path says so",
         policy::RULES
     );
     let load = machine::load();

@@ -9,10 +9,16 @@ use nix::sys::signal::Signal;
 use nix::unistd::Uid;
 use sluice_harness::{Daemonised, REMOTE, Scratch, free_port, wait_for_port};
 
+use crate::machine;
 use crate::proc::Watched;
 
-/// Connections that a peer may have at once, both sides counted.
-const CONNECTIONS: usize = 16_000;
+/// Flows that a peer must take at once; fewer where the limit of open files is lower.
+const FLOWS: u64 = 12_000;
+/// Pipes that haproxy splices through; without a number it reserves one for every fourth flow.
+const PIPES: u64 = 256;
+
+/// Files of a peer beside those of flows, its pipes with them.
+pub(crate) const OTHER_FILES: u64 = 1_000;
 
 /// A running peer; it ends with its guard.
 pub(crate) struct Peer {
@@ -26,7 +32,7 @@ impl Peer {
     /// haproxy with splice: `mode` is tcp or http.
     pub(crate) fn haproxy(mode: &str, server: SocketAddr) -> anyhow::Result<Self> {
         Self::start("haproxy", Signal::SIGTERM, |address, place| {
-            let config = haproxy_config(mode, address, server);
+            let config = haproxy_config(mode, flows()?, address, server);
             let file = place.write("haproxy.cfg", &config)?;
             let mut command = Command::new("haproxy");
             command.arg("-db").arg("-f").arg(file);
@@ -58,7 +64,7 @@ impl Peer {
 
     fn nginx(blocks: impl FnOnce(SocketAddr) -> String) -> anyhow::Result<Self> {
         Self::start("nginx", Signal::SIGTERM, |address, place| {
-            let config = nginx_config(place.path(), &blocks(address));
+            let config = nginx_config(place.path(), flows()? * 2, &blocks(address));
             let file = place.write("nginx.conf", &config)?;
             let mut command = Command::new("nginx");
             command.arg("-c").arg(file);
@@ -112,23 +118,28 @@ impl Peer {
     }
 }
 
-fn haproxy_config(mode: &str, address: SocketAddr, server: SocketAddr) -> String {
+/// Flows that a peer can have here: two files each.
+fn flows() -> anyhow::Result<u64> {
+    let files = machine::open_files()?;
+    Ok((files.saturating_sub(OTHER_FILES) / 2).min(FLOWS))
+}
+
+fn haproxy_config(mode: &str, flows: u64, address: SocketAddr, server: SocketAddr) -> String {
     // Splicing is for streams: with it, haproxy's HTTP mode is the slower one.
     let splice = if mode == "tcp" {
-        "  option splice-auto\n"
+        "  option splice-request\n  option splice-response\n"
     } else {
         ""
     };
     format!(
-        "global\n  maxconn {maxconn}\n  nbthread 2\n\
+        "global\n  maxconn {flows}\n  maxpipes {PIPES}\n  nbthread 2\n\
          defaults\n  mode {mode}\n{splice}  timeout connect 10s\n  timeout client 1h\n  timeout server 1h\n\
          frontend in\n  bind {address}\n  default_backend out\n\
-         backend out\n  server one {server}\n",
-        maxconn = CONNECTIONS / 2
+         backend out\n  server one {server}\n"
     )
 }
 
-fn nginx_config(place: &Path, blocks: &str) -> String {
+fn nginx_config(place: &Path, connections: u64, blocks: &str) -> String {
     // Debian loads the stream module by a file of its own.
     let module = Path::new("/usr/share/nginx/modules-available/mod-stream.conf");
     let include = if module.exists() {
@@ -143,8 +154,7 @@ fn nginx_config(place: &Path, blocks: &str) -> String {
     let blocks = blocks.replace("http {", &format!("http {{ {folders}"));
     format!(
         "{include}daemon off; worker_processes 2; pid {place}/pid; error_log {place}/error.log;\n\
-         worker_rlimit_nofile {CONNECTIONS};\n\
-         events {{ worker_connections {CONNECTIONS}; }}\n{blocks}"
+         events {{ worker_connections {connections}; }}\n{blocks}"
     )
 }
 
@@ -175,15 +185,15 @@ mod tests {
     #[test]
     fn haproxy_splices_streams_only() {
         let (here, there) = addresses();
-        let tcp = haproxy_config("tcp", here, there);
-        assert!(tcp.contains("splice-auto") && tcp.contains("bind 127.9.9.9:1\n"));
+        let tcp = haproxy_config("tcp", 10, here, there);
+        assert!(tcp.contains("splice-request") && tcp.contains("bind 127.9.9.9:1\n"));
         assert!(tcp.contains("server one 127.9.9.9:2\n"));
-        assert!(!haproxy_config("http", here, there).contains("splice-auto"));
+        assert!(!haproxy_config("http", 10, here, there).contains("splice-request"));
     }
 
     #[test]
     fn nginx_writes_below_its_own_folder_only() {
-        let text = nginx_config(Path::new("/tmp/x"), "http { server { } }");
+        let text = nginx_config(Path::new("/tmp/x"), 20, "http { server { } }");
         for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
             assert!(
                 text.contains(&format!("{kind}_temp_path /tmp/x/{kind};")),

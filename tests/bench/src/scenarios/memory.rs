@@ -9,7 +9,7 @@ use crate::effort::Effort;
 use crate::findings::{Findings, Metric};
 use crate::goal::{Against, Bound, Goal, SLUICE};
 use crate::machine;
-use crate::peers::Peer;
+use crate::peers::{OTHER_FILES, Peer};
 use crate::policy::{hundred_rules, opaque};
 use crate::proc::Watched;
 use crate::server::Server;
@@ -18,8 +18,6 @@ use crate::stage::client;
 const REST: &str = "at rest";
 const RSS: Metric = Metric::new("RSS", "MiB");
 const A_FLOW: Metric = Metric::new("RSS a flow", "KiB");
-/// Files beside those of flows.
-const OTHER_FILES: u64 = 1_000;
 
 /// Numbers of flows that the goals name, and what their cases are called.
 const CASES: [(usize, &str); 5] = [

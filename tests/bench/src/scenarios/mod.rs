@@ -61,5 +61,6 @@ pub(crate) const GAPS: &[&str] = &[
     "HTTPS, opened and passed on: this issue's sluice does not open TLS",
     "squid, envoy, mitmproxy and pingora: Debian 12 has the first only, and it is no peer of these scenarios",
     "fork+exec in a real build: it needs sources that a fresh machine does not have",
+    "whether costs double with rules and sessions: only flows (memory) and a thousand rules (verdict) are scaled",
     "the programs in the kernel: their CPU is charged to the job, and shows in the ratios only",
 ];

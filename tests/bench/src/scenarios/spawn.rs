@@ -16,9 +16,8 @@ const CASE: &str = "programs started";
 const BESIDE: &str = "beside a job";
 
 pub(super) fn run(effort: &Effort) -> anyhow::Result<Findings> {
-    let goal =
-        |path| Goal::new(CASE, EACH.name, Against::Ratio(DIRECT), Bound::AtMost(1.03)).of(path);
-    let mut findings = Findings::new("spawn", vec![goal(SLUICE), goal(BESIDE)]);
+    let goal = Goal::new(CASE, EACH.name, Against::Ratio(DIRECT), Bound::AtMost(1.03));
+    let mut findings = Findings::new("spawn", vec![goal]);
     let policy = hundred_rules(&[], &[]);
     let command = client(&["spawn", &effort.spawns.to_string()])?;
     let mut outside = Agent::outside()?;

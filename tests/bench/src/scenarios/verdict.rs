@@ -8,10 +8,11 @@ use crate::goal::{Against, Bound, Goal, SLUICE};
 const TIME: Metric = Metric::new("a verdict", "us");
 const PREPARED: Metric = Metric::new("a flow prepared", "us");
 
-const CASES: [&str; 5] = [
+const CASES: [&str; 6] = [
     "a host each",
     "one host, a path each",
     "one host, a wild path each",
+    "a program each",
     "a table each",
     "half of them deny",
 ];
