@@ -8,12 +8,16 @@ pub mod web;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use sluice_harness::{Daemonised, Job, REMOTE, Sluice, binary, free_port, wait_for_port};
+
+/// Jobs that were started under daemons.
+static STARTED: AtomicU32 = AtomicU32::new(0);
 
 /// A host of its own: names that lead to [`REMOTE`], with and without the gate.
 pub struct World {
@@ -139,7 +143,10 @@ impl World {
     /// # Errors
     /// When it cannot be executed.
     pub fn start_under_daemon(&self, policy: &str, script: &str) -> anyhow::Result<Child> {
-        let file = self.sluice.scratch().write("policy.yaml", policy)?;
+        // Jobs that start at the same time have a file each.
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let file = format!("policy-{number}.yaml");
+        let file = self.sluice.scratch().write(&file, policy)?;
         let mut run = self.sluice.command(&["run", "--quiet", "--policy"])?;
         run.arg(file)
             .args(["--", "sh", "-c", script])
