@@ -1,5 +1,6 @@
 //! The real PostgreSQL and its clients, direct and through the gate: what they see is the same.
 
+#[cfg(test)]
 mod postgres_server;
 
 use postgres_server::{Relay, Rules, Server, psql};
@@ -17,6 +18,7 @@ fn same_both_ways(server: &Server, arguments: &[&str], script: &str) {
     assert_eq!(run(relay.port(), "s_gated_"), direct, "{script}");
 }
 
+// table: what every test begins with.
 macro_rules! server {
     () => {
         match Server::start() {

@@ -11,7 +11,7 @@ use super::masks::RowPlan;
 use super::names::ChangeKind;
 use super::resolve;
 use super::rows;
-use super::session::{CopyIn, Expected, Run, Session};
+use super::session::{CopyIn, Expected, Run, Session, may_copy_in};
 
 impl Session<'_> {
     /// ParseComplete and its like.
@@ -142,7 +142,9 @@ impl Session<'_> {
             | Expected::Refused { .. }
             | Expected::RefusedReady => return,
         };
-        self.copy_in = CopyIn::No;
+        if run.statements.iter().any(may_copy_in) {
+            self.copy_in = CopyIn::No;
+        }
         if !run.hits.is_empty() {
             gate.masked(run.pass.operation, &run.hits);
         }
@@ -205,8 +207,11 @@ impl Session<'_> {
                     run.tags.push(code);
                 }
                 run.failed = true;
-                self.copy_in = CopyIn::No;
-                if !run.simple {
+                let (simple, copied) = (run.simple, run.statements.iter().any(may_copy_in));
+                if copied {
+                    self.copy_in = CopyIn::No;
+                }
+                if !simple {
                     self.skip_to_sync(gate);
                 }
             }

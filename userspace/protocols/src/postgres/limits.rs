@@ -1,5 +1,13 @@
 //! How large what a peer sends may be. At a limit: refuse, record, end the flow.
 
+use std::time::Duration;
+
+/// How long a client that is told off may take to read it.
+pub const LINGER: Duration = Duration::from_secs(2);
+
+/// Bytes of such a client that are read and dropped.
+pub const LINGER_BYTES: u64 = 1 << 20;
+
 /// Longest startup packet, as the server has it (MAX_STARTUP_PACKET_LENGTH).
 pub const STARTUP_BYTES: usize = 10_000;
 

@@ -46,6 +46,8 @@ enum Form {
     Bytes,
     /// Eight bytes, a number: looked at as its digits.
     Number,
+    /// A type of a user in binary: characters (citext, an enumeration) or anything.
+    Users,
     /// A type of PostgreSQL's own without text in it, in binary.
     Plain,
     /// Anything else: what would have to be masked becomes NULL.
@@ -168,6 +170,7 @@ fn form(oid: u32, binary: bool) -> Form {
         // Arrays of text types; citext, hstore, enumerations, composites.
         (199 | 1003 | 1009 | 1014 | 1015 | 2201 | 3807, false) => Form::Text,
         (oid, false) if oid >= FIRST_OF_USERS => Form::Text,
+        (oid, true) if oid >= FIRST_OF_USERS => Form::Users,
         (_, _) => Form::Other,
     }
 }
@@ -208,10 +211,15 @@ pub(crate) fn may_show(masking: &Masking, mentions: &Origins) -> bool {
 
 impl Column {
     fn mask(&self, masker: &Masker, value: &[u8], hits: &mut Hits) -> Masked {
+        let form = match self.form {
+            Form::Users if is_text(value) => Form::Text,
+            Form::Users => Form::Other,
+            form => form,
+        };
         if self.whole {
-            return self.redacted(masker, value, hits);
+            return self.redacted(form, masker, value, hits);
         }
-        match self.form {
+        match form {
             Form::Plain if !self.mask.is_named() => Masked::Unchanged,
             Form::Text | Form::Bytes => changed(masker.mask_column(self.mask, value, hits)),
             Form::Json if !self.mask.is_named() => changed(masker.mask_json(value, hits)),
@@ -223,24 +231,31 @@ impl Column {
             Form::BinaryJson => self.binary_json(masker, value, hits),
             Form::Hex => self.hex(masker, value, hits),
             Form::Number => self.number(masker, value, hits),
-            Form::Other | Form::Plain => match masker.mask_column(self.mask, value, hits) {
-                Some(_) => Masked::Null,
-                None => Masked::Unchanged,
-            },
+            Form::Other | Form::Users | Form::Plain => {
+                match masker.mask_column(self.mask, value, hits) {
+                    Some(_) => Masked::Null,
+                    None => Masked::Unchanged,
+                }
+            }
         }
     }
 
     /// Nothing of the value; it still counts as a hit of the rule.
-    fn redacted(&self, masker: &Masker, value: &[u8], hits: &mut Hits) -> Masked {
+    fn redacted(&self, form: Form, masker: &Masker, value: &[u8], hits: &mut Hits) -> Masked {
         if self.mask.is_named() {
             let _ = masker.mask_column(self.mask, value, hits);
         } else {
             hits.add(Detected::Column, "column");
         }
-        match self.form {
+        match form {
             Form::Text | Form::Bytes => Masked::Bytes(REDACTED.into()),
             Form::Json => Masked::Bytes(json_string(REDACTED.as_bytes())),
-            Form::BinaryJson | Form::Hex | Form::Number | Form::Plain | Form::Other => Masked::Null,
+            Form::BinaryJson
+            | Form::Hex
+            | Form::Number
+            | Form::Users
+            | Form::Plain
+            | Form::Other => Masked::Null,
         }
     }
 
@@ -279,6 +294,12 @@ impl Column {
             None => Masked::Unchanged,
         }
     }
+}
+
+/// Whether bytes are characters and nothing else: lengths and numbers in binary are not.
+fn is_text(value: &[u8]) -> bool {
+    let control = |byte: &u8| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
+    !value.iter().any(control) && std::str::from_utf8(value).is_ok()
 }
 
 fn changed(masked: Option<Vec<u8>>) -> Masked {

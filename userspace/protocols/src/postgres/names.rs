@@ -85,6 +85,7 @@ pub(crate) struct Names {
     statements: Table,
     portals: Table,
     bytes: usize,
+    portal_bytes: usize,
 }
 
 impl Names {
@@ -104,6 +105,14 @@ impl Names {
         }
         self.table(&change).pending.push_back((pipeline, change));
         Ok(())
+    }
+
+    /// Whether a statement of so many bytes has to wait until earlier changes are answered.
+    pub(crate) fn is_crowded(&self, bytes: usize) -> bool {
+        let pending = self.statements.pending.len();
+        let over =
+            self.statements.known.len() + pending >= MAX_NAMES || self.bytes + bytes > NAMED_BYTES;
+        over && pending > 0
     }
 
     fn table(&mut self, change: &Change) -> &mut Table {
@@ -144,20 +153,32 @@ impl Names {
                     .sum();
             }
             Change::Open(name, named) => {
-                if self.portals.known.len() >= MAX_NAMES {
-                    // A forgotten cursor is an unknown one: nothing known of it is allowed.
+                let bytes = text_bytes(&named);
+                if self.portals.known.len() >= MAX_NAMES || self.portal_bytes + bytes > NAMED_BYTES
+                {
+                    // A forgotten cursor is an unknown one, and unknown opens nothing.
                     self.portals.known.clear();
+                    self.portal_bytes = 0;
                 }
-                self.portals.known.insert(name, named);
+                self.portal_bytes += bytes;
+                if let Some(old) = self.portals.known.insert(name, named) {
+                    self.forget_portal(&old);
+                }
             }
             Change::Close(name) => {
-                self.portals.known.remove(&name);
+                if let Some(old) = self.portals.known.remove(&name) {
+                    self.forget_portal(&old);
+                }
             }
         }
     }
 
     fn release(&mut self, change: &Change) {
         self.bytes = self.bytes.saturating_sub(bytes(change));
+    }
+
+    fn forget_portal(&mut self, named: &Named) {
+        self.portal_bytes = self.portal_bytes.saturating_sub(text_bytes(named));
     }
 
     fn forget(&mut self, named: &Named) {

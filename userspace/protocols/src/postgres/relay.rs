@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use sluice_flow::gate::Direction;
-use sluice_flow::{Cause, Gate, Hold, Judgement, Pass, Refusal};
+use sluice_flow::{Cause, Gate, Hold, Judgement, Operation, Pass, Refusal};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::buffer::{Buffer, release};
@@ -52,6 +52,8 @@ pub(super) struct Relay<'a> {
     upstream_open: bool,
     /// The server was told that no more comes.
     up_shut: bool,
+    up_pipe: Pipe,
+    down_pipe: Pipe,
     counted_up: u64,
     counted_down: u64,
 }
@@ -69,6 +71,8 @@ impl<'a> Relay<'a> {
             client_open: true,
             upstream_open: true,
             up_shut: false,
+            up_pipe: Pipe::default(),
+            down_pipe: Pipe::default(),
             counted_up: 0,
             counted_down: 0,
         }
@@ -91,7 +95,9 @@ impl<'a> Relay<'a> {
             if self.is_over() {
                 return Ok(());
             }
-            match poll_fn(|context| self.poll(context, client, upstream)).await? {
+            let event = poll_fn(|context| self.poll(context, client, upstream)).await?;
+            self.count(gate);
+            match event {
                 Event::Moved => {}
                 Event::Answered(answer) => self.answered(*answer)?,
                 Event::Cancelled => self.cancelled(gate)?,
@@ -132,8 +138,9 @@ impl<'a> Relay<'a> {
         while !self.waiting && !self.client.is_empty() && self.session.up.len() < READ_AHEAD {
             match self.session.next(self.client.bytes())? {
                 Next::Took(count) => self.client.consume(count),
-                Next::End(count) => {
-                    self.client.consume(count);
+                Next::End => {
+                    // What comes behind Terminate goes nowhere.
+                    self.client = Buffer::default();
                     self.client_open = false;
                     return Ok(());
                 }
@@ -142,15 +149,20 @@ impl<'a> Relay<'a> {
                     return Ok(());
                 }
                 Next::Wait => self.waiting = true,
-                Next::Judge(ask) => self.judge(ask, gate).await?,
+                Next::Judge(operation, ask) => self.judge(*operation, ask, gate).await?,
             }
         }
         Ok(())
     }
 
-    async fn judge<G: Gate>(&mut self, ask: Box<Ask>, gate: &mut G) -> Result<(), ServeError> {
+    async fn judge<G: Gate>(
+        &mut self,
+        operation: Operation,
+        ask: Box<Ask>,
+        gate: &mut G,
+    ) -> Result<(), ServeError> {
         // The operation is on record before its bytes go anywhere.
-        match gate.judge(ask.operation.clone()).await {
+        match gate.judge(operation).await {
             Judgement::Forward(pass) => self.granted(*ask, pass, false),
             Judgement::Refuse(refusal) => self.refused(&ask, refusal),
             Judgement::Hold(answer) => {
@@ -221,9 +233,17 @@ impl<'a> Relay<'a> {
     {
         let up_full = self.session.up.len() >= READ_AHEAD;
         let down_full = self.session.down.len() >= READ_AHEAD;
-        let up = write(context, upstream, &mut self.session.up);
-        self.counted_up += up.map_err(ServeError::UpstreamGone)?;
-        let down = write(context, client, &mut self.session.down);
+        match self.up_pipe.write(context, upstream, &mut self.session.up) {
+            Ok(written) => self.counted_up += written,
+            // It may have said why before it went: that is still to be read.
+            Err(_) => self.up_shut = true,
+        }
+        if self.up_shut {
+            self.session.up.clear();
+        }
+        let down = self
+            .down_pipe
+            .write(context, client, &mut self.session.down);
         self.counted_down += down.map_err(ServeError::ClientGone)?;
         let mut moved = (up_full && self.session.up.len() < READ_AHEAD)
             || (down_full && self.session.down.len() < READ_AHEAD);
@@ -272,10 +292,10 @@ impl<'a> Relay<'a> {
         context: &mut Context<'_>,
         client: &mut C,
     ) -> Result<bool, ServeError> {
-        let room = if self.waiting {
-            HELD_BYTES
-        } else {
-            READ_AHEAD.max(self.client_need)
+        let room = match &self.held {
+            Some(held) => HELD_BYTES + held.ask.frame,
+            None if self.waiting => HELD_BYTES,
+            None => READ_AHEAD.max(self.client_need),
         };
         if !self.client_open || self.client.len() >= room {
             return Ok(false);
@@ -308,7 +328,11 @@ impl<'a> Relay<'a> {
                 self.upstream_open = count > 0;
                 Ok(true)
             }
-            Poll::Ready(Err(error)) => Err(ServeError::UpstreamGone(error)),
+            // A reset is an end: what was read before it is passed on.
+            Poll::Ready(Err(_)) => {
+                self.upstream_open = false;
+                Ok(true)
+            }
         }
     }
 
@@ -333,37 +357,54 @@ impl<'a> Relay<'a> {
 
     /// Tells the gate how many bytes passed.
     pub(super) fn count<G: Gate>(&mut self, gate: &mut G) {
-        gate.passed(Direction::Up, self.counted_up);
-        gate.passed(Direction::Down, self.counted_down);
+        for (direction, counted) in [
+            (Direction::Up, &mut self.counted_up),
+            (Direction::Down, &mut self.counted_down),
+        ] {
+            let passed = std::mem::take(counted);
+            if passed > 0 {
+                gate.passed(direction, passed);
+            }
+        }
     }
 }
 
-/// Writes as much as the other side takes; gives how much that was.
-fn write<W: AsyncWrite + Unpin>(
-    context: &mut Context<'_>,
-    to: &mut W,
-    bytes: &mut Vec<u8>,
-) -> io::Result<u64> {
-    let mut written = 0;
-    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-        match Pin::new(&mut *to).poll_write(context, rest) {
-            Poll::Pending => break,
-            Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-            Poll::Ready(Ok(count)) => written += count,
-            Poll::Ready(Err(error)) => return Err(error),
+/// What is left to do for bytes that were written.
+#[derive(Default)]
+struct Pipe {
+    flushing: bool,
+}
+
+impl Pipe {
+    /// Writes as much as the other side takes; gives how much that was.
+    fn write<W: AsyncWrite + Unpin>(
+        &mut self,
+        context: &mut Context<'_>,
+        to: &mut W,
+        bytes: &mut Vec<u8>,
+    ) -> io::Result<u64> {
+        let mut written = 0;
+        while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+            match Pin::new(&mut *to).poll_write(context, rest) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(count)) => written += count,
+                Poll::Ready(Err(error)) => return Err(error),
+            }
         }
-    }
-    if written == 0 {
-        return Ok(0);
-    }
-    if written >= bytes.len() {
-        release(bytes);
+        if written >= bytes.len() {
+            release(bytes);
+        } else {
+            bytes.drain(..written);
+        }
+        self.flushing |= written > 0;
         // A transport that frames (TLS) sends what it has.
-        if let Poll::Ready(Err(error)) = Pin::new(to).poll_flush(context) {
-            return Err(error);
+        if self.flushing
+            && let Poll::Ready(flushed) = Pin::new(to).poll_flush(context)
+        {
+            self.flushing = false;
+            flushed?;
         }
-    } else {
-        bytes.drain(..written);
+        Ok(written as u64)
     }
-    Ok(written as u64)
 }

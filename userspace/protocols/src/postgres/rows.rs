@@ -92,7 +92,7 @@ pub(crate) fn said(kind: u8, body: &[u8]) -> Result<Said, Broken> {
 
 /// Classes of SQLSTATE whose messages name things and show no values of rows.
 const WITHOUT_VALUES: &[&str] = &[
-    "00", "08", "0A", "25", "26", "28", "34", "3D", "3F", "40", "42", "53", "54", "55", "57", "58",
+    "08", "0A", "25", "26", "28", "34", "3D", "3F", "40", "42", "53", "54", "55", "57", "58",
 ];
 
 /// Appends an ErrorResponse or NoticeResponse (its body) as it may be seen. With `withheld`

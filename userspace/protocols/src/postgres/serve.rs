@@ -1,10 +1,14 @@
 //! One PostgreSQL connection from its first byte to its last.
 
+use std::io;
+
 use sluice_flow::Gate;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
 
 use super::buffer::Buffer;
 use super::error::ServeError;
+use super::limits::{LINGER, LINGER_BYTES};
 use super::opening::{Opening, open};
 use super::refusal;
 use super::relay::Relay;
@@ -48,20 +52,33 @@ where
         }
         Err(error) => Err((error, Some(Vec::new()))),
     };
-    let Err((error, rest)) = served else {
-        return Ok(());
-    };
-    if let Some(refusal) = error.refusal() {
-        // The refusals of the gate are noted already.
-        if !matches!(error, ServeError::Refused(_)) {
-            gate.refused(&refusal);
-        }
-        if let Some(mut last) = rest {
-            last.extend_from_slice(&refusal::refuse(&refusal));
-            // Best effort: a client that is gone cannot be told.
-            let _ = client.write_all(&last).await;
+    match served {
+        Ok(()) => {
             let _ = client.shutdown().await;
+            Ok(())
+        }
+        Err((error, rest)) => {
+            if let Some(refusal) = error.refusal() {
+                // The refusals of the gate are noted already.
+                if !matches!(error, ServeError::Refused(_)) {
+                    gate.refused(&refusal);
+                }
+                if let Some(mut last) = rest {
+                    last.extend_from_slice(&refusal::refuse(&refusal));
+                    let _ = timeout(LINGER, part(&mut client, &last)).await;
+                }
+            }
+            Err(error)
         }
     }
-    Err(error)
+}
+
+/// Tells a client why it is left. What it still sends is read, for a while: closing with
+/// unread bytes would reset the connection and take the message back.
+async fn part<C: AsyncRead + AsyncWrite + Unpin>(client: &mut C, last: &[u8]) -> io::Result<()> {
+    client.write_all(last).await?;
+    client.shutdown().await?;
+    let mut rest = client.take(LINGER_BYTES);
+    tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sluice_flow::{Effect, Statement};
+use sluice_flow::{Effect, Operation, Statement};
 
 use crate::sql::Analysed;
 use crate::sql::limits::IDENTIFIER_BYTES;
@@ -27,9 +27,9 @@ pub(crate) enum Next {
     /// It has to wait for answers of the server.
     Wait,
     /// An operation; its bytes stay where they are until the verdict.
-    Judge(Box<Ask>),
+    Judge(Box<Operation>, Box<Ask>),
     /// Terminate: the client is done.
-    End(usize),
+    End,
 }
 
 impl Session<'_> {
@@ -133,7 +133,7 @@ impl Session<'_> {
 
     fn terminate(&mut self, bytes: &[u8]) -> Result<Next, Fault> {
         Ok(match self.forward(bytes, SMALL_BYTES)? {
-            Next::Took(count) => Next::End(count),
+            Next::Took(_) => Next::End,
             other => other,
         })
     }
@@ -175,6 +175,9 @@ impl Session<'_> {
         let types = reader.u16()?;
         reader.take(usize::from(types) * 4)?;
         reader.end()?;
+        if self.names.is_crowded(text.len()) {
+            return Ok(Next::Wait);
+        }
         let statements = self.analysed(text);
         let Resolved::Known(judged) = resolve::resolve(
             &statements,
@@ -208,11 +211,11 @@ impl Session<'_> {
     }
 
     fn ask(&self, via: &str, head: Header, statements: Vec<Statement>, work: Work) -> Next {
-        Next::Judge(Box::new(Ask {
-            operation: self.operation(via, statements),
+        let ask = Ask {
             frame: head.frame(),
             work,
-        }))
+        };
+        Next::Judge(Box::new(self.operation(via, statements)), Box::new(ask))
     }
 
     fn bind(&mut self, head: Header, bytes: &[u8]) -> Result<Next, Fault> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sluice_flow::{Operation, Pass, Refusal};
+use sluice_flow::{Pass, Refusal};
 
 use super::codec::frame;
 use super::error::ServeError;
@@ -15,7 +15,6 @@ use super::upward::Fault;
 
 /// An operation that waits for its verdict.
 pub(crate) struct Ask {
-    pub(crate) operation: Operation,
     /// Bytes of its message.
     pub(crate) frame: usize,
     pub(super) work: Work,
@@ -131,7 +130,9 @@ impl Session<'_> {
         if statements.iter().any(may_copy_in) {
             self.copy_in = CopyIn::Possible;
         }
-        self.certain = certain;
+        // It may have been taken away since the message was read.
+        self.certain.lexing &= certain.lexing;
+        self.certain.search_path &= certain.search_path;
         Ok(())
     }
 

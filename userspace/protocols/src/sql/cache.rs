@@ -9,8 +9,12 @@ use super::model::Analysed;
 /// The analysis of a message: its statements, shared.
 pub(crate) type Message = Arc<[Analysed]>;
 
+/// What an analysis takes, roughly: for itself, and for each byte of its text.
+const KEPT_FOR_EACH: usize = 1024;
+const KEPT_FOR_EACH_BYTE: usize = 3;
+
 /// Analyses by the text of the message. What was not asked for since the cache filled up by
-/// half is forgotten, so that it holds at most [`CACHE_BYTES`] of text.
+/// half is forgotten, so that it takes about [`CACHE_BYTES`] at most.
 ///
 /// The analysis depends on the text alone, so it may be shared by all sessions.
 #[derive(Debug, Default)]
@@ -59,11 +63,12 @@ impl Generations {
     }
 
     fn keep(&mut self, text: Box<str>, message: Message) {
-        if self.young_bytes + text.len() > CACHE_BYTES / 2 {
+        let bytes = KEPT_FOR_EACH + text.len() * KEPT_FOR_EACH_BYTE;
+        if self.young_bytes + bytes > CACHE_BYTES / 2 {
             self.old = std::mem::take(&mut self.young);
             self.young_bytes = 0;
         }
-        self.young_bytes += text.len();
+        self.young_bytes += bytes;
         self.young.insert(text, message);
     }
 }

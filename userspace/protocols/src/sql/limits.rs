@@ -21,7 +21,7 @@ pub const IDENTIFIER_BYTES: usize = 63;
 /// Most origins that are kept of one output column; more mean any.
 pub const MAX_ORIGINS: usize = 256;
 
-/// Bytes of statements whose analysis is kept.
+/// Bytes that analyses are kept in, as they are estimated.
 pub const CACHE_BYTES: usize = 8 << 20;
 
 /// Longest statement whose analysis is kept, in bytes.

@@ -1,9 +1,9 @@
 //! What an SQL text does: effect, tables, and where the columns of its answer come from.
 //!
-//! PostgreSQL's own lexical rules ([`lexer`]) cut the message into statements and tokens;
-//! statements without expressions are read from their tokens ([`commands`]), queries and
+//! PostgreSQL's own lexical rules (`lexer`) cut the message into statements and tokens;
+//! statements without expressions are read from their tokens (`commands`), queries and
 //! data changes are parsed by `sqlparser` from a text that is written anew from the tokens
-//! ([`parsed`], [`walk`], [`output`]). What cannot be understood has [`Effect::Unknown`]
+//! (`parsed`, `walk`, `output`). What cannot be understood has [`Effect::Unknown`]
 //! and its text, and never opens anything.
 //!
 //! What no text can tell, and what is therefore not promised: what a view, a rule, a trigger,
