@@ -1,4 +1,8 @@
-//! What the fuzz targets share: cutting a stream into chunks.
+//! What the fuzz targets share: cutting a stream into chunks, and peers that are made of them.
+
+pub mod http;
+pub mod postgres;
+pub mod session;
 
 /// Cuts bytes into chunks whose lengths follow from one byte, so that a seed stays readable: its
 /// first byte says how it is cut, the rest is the stream itself.
