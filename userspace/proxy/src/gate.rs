@@ -412,3 +412,7 @@ pub(crate) fn refusal_of(verdict: &Verdict) -> Refusal {
         message: verdict.message.clone(),
     }
 }
+
+#[cfg(test)]
+#[path = "gate_tests.rs"]
+mod tests;

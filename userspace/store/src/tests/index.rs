@@ -183,6 +183,12 @@ fn more_sessions_than_may_wait_are_taken_in_at_once() {
         let mut log = store.session().unwrap();
         log.append(vec![closed()]).unwrap();
     }
-    assert!(counter(&store, "log_sessions_not_indexed") <= most as u64);
     assert_eq!(all(&store).len(), most + 1);
+    // Another thread takes them in; on a busy machine it is given its time.
+    let waiting = || counter(&store, "log_sessions_not_indexed");
+    let begun = std::time::Instant::now();
+    while waiting() > most as u64 && begun.elapsed() < std::time::Duration::from_secs(30) {
+        std::thread::yield_now();
+    }
+    assert!(waiting() <= most as u64);
 }

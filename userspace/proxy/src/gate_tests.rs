@@ -1,0 +1,303 @@
+use std::net::SocketAddr;
+use std::sync::Mutex;
+
+use sluice_flow::ports::{ApprovalDesk as _, Person, Synced};
+use sluice_flow::{Exec, ExecId, HttpRequest, Job, JobId, ProcessId};
+use sluice_policy::{Layer, PolicySet, Source};
+
+use super::*;
+
+const TOKEN: &str = "s3cr3t-value-of-the-job";
+
+/// A log in memory that can be made to fail.
+#[derive(Clone, Default)]
+struct Memory {
+    events: Arc<Mutex<Vec<EventKind>>>,
+    full: Arc<Mutex<bool>>,
+}
+
+impl SessionLog for Memory {
+    fn id(&self) -> SessionId {
+        SessionId(Uuid::from_u128(1))
+    }
+
+    fn append(&mut self, events: Vec<EventKind>) -> Result<u64, RecordError> {
+        if *self.full.lock().unwrap() {
+            return Err(RecordError {
+                what: "full".to_owned(),
+            });
+        }
+        let mut kept = self.events.lock().unwrap();
+        let first = kept.len() as u64;
+        kept.extend(events);
+        Ok(first)
+    }
+
+    fn synced(&self) -> Synced {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+fn policy(rules: &str, job: &Job) -> Arc<sluice_policy::JobPolicy> {
+    let text = format!("version: 1\nname: p\nrules:\n{rules}");
+    let source = Source {
+        layer: Layer::Repository,
+        file: "p.yaml".to_owned(),
+        text,
+    };
+    PolicySet::load(vec![source]).unwrap().for_job(job)
+}
+
+fn lineage() -> Lineage {
+    let process = ProcessId {
+        tgid: 1,
+        started: 1,
+    };
+    let exec = Exec {
+        id: ExecId {
+            boot: Uuid::nil(),
+            process,
+            ordinal: 1,
+        },
+        pid: 1,
+        exe: "/usr/bin/curl".to_owned(),
+        argv: vec!["curl".to_owned(), TOKEN.to_owned()],
+        argv_state: Default::default(),
+        cwd: "/".to_owned(),
+        uid: 1,
+        cgroup: 1,
+        started: Timestamp::UNIX_EPOCH,
+        how: sluice_flow::How::Root,
+    };
+    Lineage {
+        execs: vec![Arc::new(exec)],
+        complete: true,
+    }
+}
+
+struct Fixture {
+    gate: FlowGate,
+    memory: Memory,
+    job: Arc<RunningJob>,
+    desk: Arc<Desk>,
+}
+
+fn fixture(rules: &str) -> Fixture {
+    let job = Job {
+        id: JobId::new(),
+        name: "j".to_owned(),
+        labels: Default::default(),
+        uid: 1,
+    };
+    let rules = policy(rules, &job);
+    let job = RunningJob::new(job, rules, vec![TOKEN.to_owned()], [7; 32]).unwrap();
+    let job = Arc::new(job);
+    let address: SocketAddr = "192.0.2.1:80".parse().unwrap();
+    let asker = Asker {
+        job: Arc::clone(&job),
+        lineage: lineage(),
+        destination: Destination::of(address),
+        host: HostFact::Proved("api.example.com".to_owned()),
+    };
+    let (memory, desk) = (Memory::default(), Arc::<Desk>::default());
+    let flow = asker.flow_policy();
+    let log = Log::new(Box::new(memory.clone()));
+    let gate = FlowGate::new(asker, flow, Arc::clone(&desk), log);
+    Fixture {
+        gate,
+        memory,
+        job,
+        desk,
+    }
+}
+
+fn request(method: &str, path: &str, host: &str) -> Operation {
+    Operation::Http(HttpRequest {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        query: None,
+        host: Some(host.to_owned()),
+        headers: Vec::new(),
+        upgrade: None,
+    })
+}
+
+fn kinds(memory: &Memory) -> Vec<&'static str> {
+    let kind = |event: &EventKind| match event {
+        EventKind::Operation(_) => "operation",
+        EventKind::Verdict { .. } => "verdict",
+        EventKind::Refused { .. } => "refused",
+        EventKind::Approval {
+            state: ApprovalState::Withdrawn,
+            ..
+        } => "withdrawn",
+        EventKind::Approval {
+            state: ApprovalState::Approved,
+            ..
+        } => "approved",
+        EventKind::Approval { .. } => "approval",
+        EventKind::Closed { .. } => "closed",
+        _ => "other",
+    };
+    memory.events.lock().unwrap().iter().map(kind).collect()
+}
+
+const GET: &str =
+    "  - { name: get, what: { host: api.example.com, http: { method: [GET] } }, then: allow }";
+const HELD: &str =
+    "  - { name: held, what: { http: { method: [GET] } }, then: { approve: { from: [dba] } } }";
+
+#[tokio::test]
+async fn the_operation_and_its_verdict_are_in_the_log_before_it_may_pass() {
+    let mut f = fixture(GET);
+    let judged = f.gate.judge(request("GET", "/", "api.example.com")).await;
+    let Judgement::Forward(pass) = judged else {
+        panic!("not allowed")
+    };
+    assert_eq!(pass.operation, 0);
+    assert_eq!(kinds(&f.memory), ["operation", "verdict"]);
+}
+
+#[tokio::test]
+async fn a_refusal_is_recorded_and_names_its_rule() {
+    let mut f = fixture(GET);
+    let judged = f.gate.judge(request("POST", "/", "api.example.com")).await;
+    let Judgement::Refuse(refusal) = judged else {
+        panic!("allowed")
+    };
+    assert_eq!(refusal.cause, Cause::Policy);
+    assert_eq!(
+        refusal.rules.first().map(ToString::to_string).as_deref(),
+        Some("p/default")
+    );
+    assert_eq!(kinds(&f.memory), ["operation", "verdict", "refused"]);
+    f.gate.close(Outcome::Closed);
+    let events = f.memory.events.lock().unwrap();
+    let last = events.last();
+    assert!(
+        matches!(
+            last,
+            Some(EventKind::Closed {
+                outcome: Outcome::Refused,
+                ..
+            })
+        ),
+        "{last:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_agree_is_its_own_cause() {
+    let mut f = fixture(GET);
+    let judged = f.gate.judge(request("GET", "/", "other.example.com")).await;
+    let Judgement::Refuse(refusal) = judged else {
+        panic!("allowed")
+    };
+    assert_eq!(refusal.cause, Cause::HostDisagrees);
+}
+
+#[tokio::test]
+async fn without_a_record_nothing_passes() {
+    let mut f = fixture(GET);
+    *f.memory.full.lock().unwrap() = true;
+    let judged = f.gate.judge(request("GET", "/", "api.example.com")).await;
+    let Judgement::Refuse(refusal) = judged else {
+        panic!("allowed unrecorded")
+    };
+    assert_eq!(refusal.cause, Cause::RecorderUnavailable);
+}
+
+#[tokio::test]
+async fn no_record_holds_a_secret_of_the_job() {
+    let mut f = fixture(GET);
+    let path = format!("/x/{TOKEN}");
+    for method in ["GET", "POST"] {
+        let _ = f
+            .gate
+            .judge(request(method, &path, "api.example.com"))
+            .await;
+    }
+    let opened = f.gate.asker.opened("127.0.0.1:1".parse().unwrap());
+    f.memory.events.lock().unwrap().push(opened);
+    let told = format!("{:?}", f.memory.events.lock().unwrap());
+    assert!(!told.contains(TOKEN), "{told}");
+}
+
+#[tokio::test]
+async fn a_live_flow_is_judged_by_the_policy_in_force() {
+    let mut f = fixture(GET);
+    let first = f.gate.judge(request("GET", "/", "api.example.com")).await;
+    assert!(matches!(first, Judgement::Forward(_)));
+    let stricter = "  - { name: no, what: { host: api.example.com }, then: deny }";
+    f.job.replace_policy(policy(stricter, &f.job.job));
+    let second = f.gate.judge(request("GET", "/", "api.example.com")).await;
+    assert!(matches!(second, Judgement::Refuse(_)));
+}
+
+#[tokio::test]
+async fn a_held_operation_goes_on_when_somebody_of_the_group_agrees() {
+    let mut f = fixture(HELD);
+    let judged = f.gate.judge(request("GET", "/", "api.example.com")).await;
+    let Judgement::Hold(hold) = judged else {
+        panic!("not held")
+    };
+    let held = f.desk.held();
+    let id = held.first().map(|held| held.id).unwrap();
+    assert!(hold.message.contains(&id.to_string()), "{}", hold.message);
+    let ada = Person {
+        uid: 2,
+        name: "ada".to_owned(),
+        groups: vec!["dba".to_owned()],
+    };
+    assert_eq!(f.desk.answer(id, &ada, true, None), Ok(0));
+    assert!(hold.answer.await.is_ok());
+    assert_eq!(
+        kinds(&f.memory),
+        ["operation", "verdict", "approval", "approved"]
+    );
+}
+
+#[tokio::test]
+async fn a_hold_that_is_dropped_is_withdrawn() {
+    let mut f = fixture(HELD);
+    let judged = f.gate.judge(request("GET", "/", "api.example.com")).await;
+    drop(judged);
+    assert!(f.desk.held().is_empty());
+    assert_eq!(
+        kinds(&f.memory),
+        ["operation", "verdict", "approval", "withdrawn"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_in_time_is_no() {
+    let mut f = fixture(HELD);
+    let judged = f.gate.judge(request("GET", "/", "api.example.com")).await;
+    let Judgement::Hold(hold) = judged else {
+        panic!("not held")
+    };
+    let refusal = hold.answer.await.err().map(|refusal| refusal.cause);
+    assert_eq!(refusal, Some(Cause::NotApproved));
+    assert_eq!(
+        kinds(&f.memory),
+        ["operation", "verdict", "approval", "approval", "refused"]
+    );
+}
+
+#[tokio::test]
+async fn the_payload_of_a_record_is_bounded() {
+    let mut f = fixture(GET);
+    let limit = usize::try_from(MAX_RECORDED_PAYLOAD).unwrap();
+    f.gate.payload(0, Direction::Down, &vec![b'x'; limit - 1]);
+    f.gate.payload(0, Direction::Down, b"yz");
+    f.gate.payload(0, Direction::Down, b"more");
+    let events = f.memory.events.lock().unwrap();
+    let kept: Vec<(usize, u64)> = events
+        .iter()
+        .filter_map(|event| match event {
+            EventKind::Payload { text, left_out, .. } => Some((text.len(), *left_out)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(kept, [(limit - 1, 0), (1, 1)]);
+}
