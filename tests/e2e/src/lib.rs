@@ -46,6 +46,7 @@ impl World {
         names: &[&str],
         more: &str,
     ) -> anyhow::Result<Option<Self>> {
+        BEFORE.get_or_init(all_job_cgroups);
         if let Some(reason) = sluice_harness::cannot_capture() {
             sluice_harness::skipped(test, reason);
             return Ok(None);
@@ -270,9 +271,19 @@ pub fn text<'v>(value: &'v Value, path: &str) -> &'v str {
     at(value, path).as_str().unwrap_or_default()
 }
 
-/// cgroups of jobs that are still there.
+/// What another program left behind before these tests: no concern of theirs.
+static BEFORE: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
+
+/// cgroups of jobs that these tests made and that are still there.
 #[must_use]
 pub fn job_cgroups() -> Vec<String> {
+    let mut now = all_job_cgroups();
+    let before = BEFORE.get_or_init(Vec::new);
+    now.retain(|name| !before.contains(name));
+    now
+}
+
+fn all_job_cgroups() -> Vec<String> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let root = mounts
         .lines()

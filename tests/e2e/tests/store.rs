@@ -365,7 +365,7 @@ fn on_a_full_disk_sessions_end_rather_than_go_unrecorded() -> anyhow::Result<()>
     let note = world.sluice.scratch().path().join("full");
     let script = format!(
         "url=http://api.internal:{}/open; curl -s -m 5 -o /dev/null -w '%{{http_code}}\\n' $url/before; while ! test -e {}; do sleep 0.05; done
-for i in $(seq 400); do curl -s -m 5 -w ' %{{http_code}}\\n' $url/$i/{}; done",
+for i in $(seq 150); do curl -s -m 5 -w ' %{{http_code}}\\n' $url/$i/{}; done",
         web.port,
         note.display(),
         "x".repeat(2000)
