@@ -9,6 +9,7 @@ mod heart;
 mod host;
 mod job_process;
 mod kernel;
+mod leftovers;
 mod policies;
 mod probe;
 mod run;

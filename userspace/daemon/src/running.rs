@@ -20,6 +20,7 @@ use crate::control::{Gatehouse, Parts, Tenancy};
 use crate::desk::PeopleDesk;
 use crate::heart::Heart;
 use crate::kernel::{Kernel, Pump, since_boot};
+use crate::leftovers::{end_stale_jobs, remove_stale_probes};
 use crate::worker::Worker;
 
 /// The session log, below the state directory.
@@ -53,6 +54,9 @@ impl Running {
             keep_on_drop: stays,
             open_when_down: config.on_daemon_down == OnDaemonDown::Allow,
         })?);
+        if !stays {
+            end_stale_jobs(&capture)?;
+        }
         let jobs: Arc<RunningJobs> = Arc::default();
         let table = LineageTable::new(boot_id()?, boot_time()?);
         let kernel = Arc::new(Kernel::new(
@@ -121,20 +125,6 @@ fn prepare_state(state: &Path) -> anyhow::Result<()> {
     let mode = std::fs::Permissions::from_mode(0o711);
     std::fs::set_permissions(state, mode)
         .with_context(|| format!("cannot set the mode of {}", state.display()))
-}
-
-/// cgroups of probes whose daemon was killed.
-fn remove_stale_probes(root: &Path) {
-    for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let pid = name
-            .to_str()
-            .and_then(|name| name.strip_prefix("sluice.probe-"));
-        let is_stale = pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists());
-        if is_stale && let Err(error) = sluice_capture::cgroup::remove(&entry.path()) {
-            tracing::warn!(%error, cgroup = %entry.path().display(), "a stale cgroup stays");
-        }
-    }
 }
 
 fn boot_id() -> anyhow::Result<BootId> {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use sluice_flow::gate::Direction;
 use sluice_flow::kernel::{Origin, Transport};
+use sluice_flow::ports::RecordError;
 use sluice_flow::session::Outcome;
 use sluice_flow::{Answer, Cause, Destination, Gate, HostFact, Judgement, Operation, Refusal};
 use sluice_protocols::dns::{self, Answers, MESSAGE_BYTES, Question, Rcode};
@@ -20,6 +21,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::gate::{Asker, FlowGate, Log};
+use crate::job::RunningJob;
 use crate::limits::{MAX_QUESTIONS, RESOLVE_WAIT};
 use crate::proxy::Proxy;
 
@@ -187,21 +189,28 @@ async fn answer_overload(socket: &tokio::net::UdpSocket, peer: SocketAddr, messa
 /// One datagram is one session. A sender that the kernel has no entry for gets no answer.
 async fn answer_datagram(proxy: &Proxy, peer: SocketAddr, message: &[u8]) -> Option<Vec<u8>> {
     let origin = proxy.origins.take(peer, Transport::Udp)?;
-    let mut gate = open(proxy, peer, &origin)?;
+    let job = proxy.jobs.find(origin.job)?;
+    let mut gate = match open(proxy, job, peer, &origin) {
+        Ok(gate) => gate,
+        Err(error) => {
+            tracing::error!(%error, "a DNS question is not resolved because it cannot be recorded");
+            let question = dns::question(message).ok()?;
+            let text = "the question cannot be recorded";
+            return Some(dns::refusal(&question, Rcode::ServFail, text));
+        }
+    };
     let answer = answer(proxy, &mut gate, message).await;
     gate.close(Outcome::Closed);
     answer.map(|answer| fit_datagram(message, answer))
 }
 
-fn open(proxy: &Proxy, peer: SocketAddr, origin: &Origin) -> Option<FlowGate> {
-    let job = proxy.jobs.find(origin.job)?;
-    let log = match proxy.recorder.session() {
-        Ok(log) => Log::new(log),
-        Err(error) => {
-            tracing::error!(%error, "a DNS question is not answered because it cannot be recorded");
-            return None;
-        }
-    };
+fn open(
+    proxy: &Proxy,
+    job: Arc<RunningJob>,
+    peer: SocketAddr,
+    origin: &Origin,
+) -> Result<FlowGate, RecordError> {
+    let log = Log::new(proxy.recorder.session()?);
     let lineage = proxy
         .lineages
         .lineage(origin.process, origin.ordinal)
@@ -213,12 +222,9 @@ fn open(proxy: &Proxy, peer: SocketAddr, origin: &Origin) -> Option<FlowGate> {
         destination,
         host: HostFact::Unknown,
     };
-    if let Err(error) = log.append(vec![asker.opened(peer)]) {
-        tracing::error!(%error, "a DNS question is not answered because it cannot be recorded");
-        return None;
-    }
+    log.append(vec![asker.opened(peer)])?;
     let policy = asker.flow_policy();
-    Some(FlowGate::new(asker, policy, Arc::clone(&proxy.desk), log))
+    Ok(FlowGate::new(asker, policy, Arc::clone(&proxy.desk), log))
 }
 
 /// Serves questions of one TCP connection, one after the other.
