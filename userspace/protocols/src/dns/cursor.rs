@@ -5,6 +5,9 @@ use super::DnsFault;
 /// Bytes of a name on the wire, with its length bytes (RFC 1035 section 2.3.4).
 const NAME_BYTES: usize = 255;
 
+/// Bytes before the question: no name stands in them (RFC 1035 section 4.1.1).
+const HEADER_BYTES: usize = 12;
+
 /// Reads a message from its start.
 #[derive(Debug, Clone)]
 pub struct Cursor<'a> {
@@ -103,7 +106,9 @@ impl<'a> Cursor<'a> {
                     let low = reader.u8()?;
                     after.get_or_insert(reader.at);
                     let target = usize::from(length & 0x3f) << 8 | usize::from(low);
-                    if target >= floor {
+                    // A name in the header would be another one in the next message that
+                    // repeats the question.
+                    if target >= floor || target < HEADER_BYTES {
                         return Err(DnsFault::Pointer);
                     }
                     (floor, reader.at) = (target, target);

@@ -3,7 +3,7 @@
 //!
 //! Messages pass as they came: nothing here is written anew but a refusal. What is read is read
 //! by a bounded [`cursor`](Cursor): a compression pointer must point backwards (so a loop cannot
-//! be), a name has at most 255 bytes, and a message at most 65,535.
+//! be) and not into the header, a name has at most 255 bytes, and a message at most 65,535.
 
 mod answer;
 mod cursor;
@@ -34,8 +34,9 @@ pub enum DnsFault {
     /// A name of over 255 bytes, or a label that is none (RFC 1035 section 3.1).
     #[error("a name is malformed or over 255 bytes")]
     Name,
-    /// A compression pointer that does not point backwards (RFC 1035 section 4.1.4).
-    #[error("a compression pointer does not point backwards")]
+    /// A compression pointer that does not point backwards, or into the header (RFC 1035
+    /// section 4.1.4).
+    #[error("a compression pointer does not point backwards to a name")]
     Pointer,
     /// A response where a query was due, or the other way round.
     #[error("the message goes the wrong way")]

@@ -89,6 +89,7 @@ fn what_is_no_plain_question_is_refused() {
     let chaos = [&name("version.bind")[..], &[0, 16, 0, 3]].concat();
     let loops: &[u8] = &[0xc0, 12, 0, 1, 0, 1];
     let forward: &[u8] = &[0xc0, 14, 0, 0, 1, 0, 1];
+    let header: &[u8] = &[1, b'a', 0xc0, 4, 0, 1, 0, 1];
     let extended: &[u8] = &[0x40, 0, 0, 1, 0, 1];
     for (bytes, want) in [
         (message(0x8100, [1, 0, 0, 0], &[&one]), DnsFault::Direction),
@@ -107,6 +108,7 @@ fn what_is_no_plain_question_is_refused() {
         (message(0x0100, [1, 0, 0, 0], &[&chaos]), DnsFault::Class(3)),
         (message(0x0100, [1, 0, 0, 0], &[loops]), DnsFault::Pointer),
         (message(0x0100, [1, 0, 0, 0], &[forward]), DnsFault::Pointer),
+        (message(0x0100, [1, 0, 0, 0], &[header]), DnsFault::Pointer),
         (message(0x0100, [1, 0, 0, 0], &[extended]), DnsFault::Name),
         (message(0x0100, [1, 0, 0, 9], &[&one]), DnsFault::CutShort),
     ] {
