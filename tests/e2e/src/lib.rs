@@ -6,6 +6,7 @@
 pub mod database;
 pub mod web;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -244,6 +245,24 @@ impl Script {
         wait_for_port(REMOTE, port)?;
         Ok(Self { port, process })
     }
+}
+
+/// Reads until the text ends with `line`, and not a byte further.
+///
+/// # Errors
+/// When it ends before.
+pub fn read_until(from: &mut impl Read, line: &str) -> anyhow::Result<()> {
+    let (mut seen, mut byte) = (Vec::new(), [0]);
+    while from.read(&mut byte)? == 1 {
+        seen.extend(byte);
+        if seen.ends_with(line.as_bytes()) {
+            return Ok(());
+        }
+    }
+    bail!(
+        "it ended before {line:?}: {}",
+        String::from_utf8_lossy(&seen)
+    )
 }
 
 /// Waits until something is so; false when it is not after `at_most`.

@@ -1,16 +1,15 @@
-//! `sluice run`: what a job gets of it, and what it leaves behind.
+//! `sluice run`: what a job gets of it.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use sluice_e2e::{World, job_cgroups, shown, text, wait_until};
+use serde_json::Value;
+use sluice_e2e::{World, read_until, shown, text};
 use sluice_harness::{Job, Nginx};
 
-const OPEN: &str = "version: 1\nname: open\ndefault: allow\n";
 const SHUT: &str = "version: 1\nname: shut\ndefault: deny\n";
 
 fn world(test: &str) -> anyhow::Result<Option<World>> {
@@ -96,17 +95,6 @@ fn signals_reach_the_job() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read_until(from: &mut impl std::io::Read, line: &str) -> anyhow::Result<()> {
-    let mut seen = String::new();
-    for byte in from.bytes() {
-        seen.push(char::from(byte?));
-        if seen.ends_with(line) {
-            return Ok(());
-        }
-    }
-    anyhow::bail!("it ended before {line:?}: {seen:?}")
-}
-
 #[test]
 fn a_terminal_is_the_jobs() -> anyhow::Result<()> {
     let Some(world) = world("a_terminal_is_the_jobs")? else {
@@ -139,111 +127,6 @@ fn a_terminal_is_the_jobs() -> anyhow::Result<()> {
         "{}",
         shown(&job)
     );
-    Ok(())
-}
-
-/// Options, policy, what must be named in the error.
-const BROKEN: [(&str, &[&str]); 6] = [
-    (
-        "version: 1\nname: x\ndefault: maybe\n",
-        &["policy.yaml", "3:10", "maybe"],
-    ),
-    (
-        "version: 1\nname: x\nrulez: []\n",
-        &["policy.yaml", "3:1", "rulez", "rules"],
-    ),
-    (
-        "version: 1\nname: x\nname: y\n",
-        &["policy.yaml", "3:1", "name"],
-    ),
-    (
-        "version: one\nname: x\n",
-        &["policy.yaml", "1:10", "version"],
-    ),
-    ("version: 1\nname: x\nrules: [\n", &["policy.yaml", "3"]),
-    (
-        "version: 1\nname: x\nrules:\n  - name: r\n    what: { http: { methods: [GET] } }\n    then: allow\n",
-        &["policy.yaml", "5:21", "methods", "method"],
-    ),
-];
-
-#[test]
-fn a_broken_policy_is_named_with_its_place_and_nothing_runs() -> anyhow::Result<()> {
-    let Some(world) = world("a_broken_policy_is_named_with_its_place_and_nothing_runs")? else {
-        return Ok(());
-    };
-    let trace = world.sluice.scratch().path().join("ran");
-    let script = format!("touch {}", trace.display());
-    for (policy, named) in BROKEN {
-        let job = world.sluice.run(policy, &script)?;
-        ensure!(job.status == 125, "{policy}: {}", shown(&job));
-        for word in named {
-            ensure!(
-                job.stderr.contains(word),
-                "{word} is not named: {}",
-                job.stderr
-            );
-        }
-        ensure!(!trace.exists(), "the job ran: {policy}");
-    }
-    Ok(())
-}
-
-#[test]
-fn what_cannot_be_started_is_125_and_nothing_runs() -> anyhow::Result<()> {
-    let Some(world) = world("what_cannot_be_started_is_125_and_nothing_runs")? else {
-        return Ok(());
-    };
-    let trace = world.sluice.scratch().path().join("ran");
-    let touch = trace.display().to_string();
-    let job = |options: &[&str], command: &[&str]| -> anyhow::Result<Job> {
-        let mut run = world.sluice.command(&["run"])?;
-        run.args(options).arg("--").args(command);
-        Ok(Job::of(&run.output()?))
-    };
-    let bad_config = world.sluice.scratch().write("bad.toml", "thread = 1\n")?;
-    let bad_config = bad_config.display().to_string();
-    let cases: [(&[&str], &[&str], &[&str]); 6] = [
-        (
-            &["--policy", "/no/such/policy.yaml"],
-            &["touch", &touch],
-            &["/no/such/policy.yaml"],
-        ),
-        (
-            &["--user", "nobody-of-that-name"],
-            &["touch", &touch],
-            &["nobody-of-that-name"],
-        ),
-        (&[], &["no-such-command-here"], &["no-such-command-here"]),
-        (&[], &["/etc/passwd"], &["/etc/passwd"]),
-        (
-            &["--config", &bad_config],
-            &["touch", &touch],
-            &["bad.toml", "thread"],
-        ),
-        (
-            &["--secret", "NO_SUCH_VARIABLE"],
-            &["touch", &touch],
-            &["NO_SUCH_VARIABLE"],
-        ),
-    ];
-    for (options, command, named) in cases {
-        let job = job(options, command)?;
-        ensure!(
-            job.status == 125,
-            "{options:?} {command:?}: {}",
-            shown(&job)
-        );
-        for word in named {
-            ensure!(
-                job.stderr.contains(word),
-                "{word} is not named: {}",
-                job.stderr
-            );
-        }
-        ensure!(!trace.exists(), "the job ran: {options:?}");
-    }
-    ensure!(job_cgroups().is_empty(), "{:?}", job_cgroups());
     Ok(())
 }
 
@@ -406,97 +289,6 @@ fn the_job_runs_as_the_user_asked_for() -> anyhow::Result<()> {
 }
 
 #[test]
-fn what_a_job_leaves_behind_is_killed() -> anyhow::Result<()> {
-    let Some(world) = world("what_a_job_leaves_behind_is_killed")? else {
-        return Ok(());
-    };
-    let note = world.sluice.scratch().path().join("pid");
-    let script = format!(
-        "setsid sh -c 'trap \"\" TERM HUP; echo $$ > {}; while :; do sleep 1; done' >/dev/null 2>&1 & while ! test -s {}; do sleep 0.02; done",
-        note.display(),
-        note.display()
-    );
-    let job = world.sluice.run(SHUT, &script)?;
-    ensure!(job.status == 0, "{}", shown(&job));
-    let pid = std::fs::read_to_string(&note)?;
-    let gone = wait_until(Duration::from_secs(5), || {
-        !std::path::Path::new("/proc").join(pid.trim()).exists()
-    });
-    ensure!(gone, "{pid} lives on");
-    ensure!(job_cgroups().is_empty(), "{:?}", job_cgroups());
-    Ok(())
-}
-
-/// Mounts below a directory.
-fn mounts_below(directory: &std::path::Path) -> Vec<String> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let place = directory.display().to_string();
-    mounts
-        .lines()
-        .filter(|line| line.contains(&place))
-        .map(str::to_owned)
-        .collect()
-}
-
-#[test]
-fn a_second_run_on_the_same_state_works_and_nothing_stays_in_the_kernel() -> anyhow::Result<()> {
-    let test = "a_second_run_on_the_same_state_works_and_nothing_stays_in_the_kernel";
-    let Some(world) = world(test)? else {
-        return Ok(());
-    };
-    let web = Nginx::start(
-        world.sluice.scratch(),
-        "location / { return 200 'hello\\n'; }",
-    )?;
-    let script = format!("curl -sS -m 20 http://api.internal:{}/open", web.port);
-    for round in 1..=3 {
-        let job = world.gated(EXPECTING, &script)?;
-        ensure!(job.stdout == "hello\n", "{}", shown(&job));
-        ensure!(world.sluice.sessions_of("http")?.len() == round);
-        ensure!(job_cgroups().is_empty(), "{:?}", job_cgroups());
-        let state = world.sluice.state();
-        ensure!(
-            mounts_below(&state).is_empty(),
-            "{:?}",
-            mounts_below(&state)
-        );
-        let pins = std::fs::read_dir(state.join("bpf")).map_or(0, Iterator::count);
-        ensure!(pins == 0, "{pins} pins stay");
-    }
-    let after = world.direct(&script)?;
-    ensure!(after.stdout == "hello\n", "{}", shown(&after));
-    Ok(())
-}
-
-#[test]
-fn a_second_job_does_not_hang_on_the_gate_of_the_first() -> anyhow::Result<()> {
-    let Some(world) = world("a_second_job_does_not_hang_on_the_gate_of_the_first")? else {
-        return Ok(());
-    };
-    let wait = ["sh", "-c", "echo ready; read x"];
-    let mut first = world.sluice.run_command(OPEN, &["--quiet"], &wait)?;
-    let mut child = first.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    read_until(child.stdout.as_mut().context("no stdout")?, "ready\n")?;
-    let file = world.sluice.scratch().path().join("policy.yaml");
-    let mut second = world.sluice.command(&["run", "--policy"])?;
-    let second = Job::of(&second.arg(file).args(["--", "echo", "ran"]).output()?);
-    drop(child.stdin.take());
-    child.wait()?;
-    // The first one's gate goes with its job: another job may not start behind it.
-    ensure!(
-        second.status == 125 && second.stdout.is_empty(),
-        "{}",
-        shown(&second)
-    );
-    ensure!(
-        second.stderr.contains("sluice daemon"),
-        "{}",
-        shown(&second)
-    );
-    Ok(())
-}
-
-#[test]
 fn a_session_has_the_names_that_others_script_against() -> anyhow::Result<()> {
     let Some(world) = world("a_session_has_the_names_that_others_script_against")? else {
         return Ok(());
@@ -557,6 +349,11 @@ fn a_session_has_the_names_that_others_script_against() -> anyhow::Result<()> {
         "{session}"
     );
     ensure!(session["bytes_up"].as_u64() > Some(50) && session["bytes_down"].as_u64() > Some(50));
+    a_lineage_has_its_names(session)?;
+    events_have_their_names(&world.sluice.events(session)?)
+}
+
+fn a_lineage_has_its_names(session: &Value) -> anyhow::Result<()> {
     let lineage = session["lineage"].as_array().context("no lineage")?;
     for exec in lineage {
         for key in ["pid", "exe", "argv", "cwd", "uid", "started", "how"] {
@@ -568,8 +365,11 @@ fn a_session_has_the_names_that_others_script_against() -> anyhow::Result<()> {
         exes.ends_with(&["/usr/bin/curl"]) && exes.len() >= 3,
         "{exes:?}"
     );
-    let events = world.sluice.events(session)?;
-    for event in &events {
+    Ok(())
+}
+
+fn events_have_their_names(events: &[Value]) -> anyhow::Result<()> {
+    for event in events {
         ensure!(event["seq"].is_u64() && event["at"].is_string(), "{event}");
     }
     ensure!(events.is_sorted_by_key(|event| event["seq"].as_u64()));
@@ -578,7 +378,7 @@ fn a_session_has_the_names_that_others_script_against() -> anyhow::Result<()> {
         kinds == ["opened", "operation", "verdict", "closed"],
         "{kinds:?}"
     );
-    let asked = &events[1];
+    let asked = events.get(1).context("no operation")?;
     ensure!(
         asked["method"] == "GET" && asked["path"] == "/open" && asked["status"] == 200,
         "{asked}"
