@@ -259,6 +259,17 @@ impl Capture {
         Ok(old.iter().filter(|key| flows.remove(key).is_ok()).count())
     }
 
+    /// Whether connections of this job wait for the proxy's accept.
+    #[must_use]
+    pub fn has_flows(&self, job: JobTag) -> bool {
+        let flows = self.flows.lock();
+        let tcp = sluice_abi::PROTO_TCP;
+        let waits = |(Plain(key), Plain(origin)): (Plain<FlowKey>, Plain<Origin>)| {
+            key.protocol == tcp && origin.member.job == job.0
+        };
+        flows.iter().filter_map(Result::ok).any(waits)
+    }
+
     /// All counters of the kernel side, by name.
     #[must_use]
     pub fn stats(&self) -> Vec<(&'static str, u64)> {

@@ -159,12 +159,19 @@ fn directory(bytes: &[u8], truncated: bool) -> String {
     }
 }
 
+/// Joined to the directory where it is relative. Empty components and `.` mean nothing and go;
+/// `..` stays: where it leads, symbolic links decide.
 fn absolute(filename: &str, cwd: &str) -> String {
-    if filename.starts_with('/') || filename.is_empty() {
-        return filename.to_owned();
+    if filename.is_empty() {
+        return String::new();
     }
-    let relative = filename.strip_prefix("./").unwrap_or(filename);
-    format!("{}/{relative}", cwd.strip_suffix('/').unwrap_or(cwd))
+    let start = if filename.starts_with('/') { "" } else { cwd };
+    let meaning = filename
+        .split('/')
+        .filter(|part| !matches!(*part, "" | "."));
+    meaning.fold(start.trim_end_matches('/').to_owned(), |path, part| {
+        path + "/" + part
+    })
 }
 
 fn refusal(event: &RefusedEvent) -> KernelRefusal {

@@ -225,3 +225,23 @@ fn every_byte_of_an_exec_changed_it_does_not_panic() {
         }
     }
 }
+
+#[test]
+fn a_path_is_absolute_and_what_means_nothing_in_it_is_gone() {
+    for (filename, cwd, want) in [
+        ("/usr/bin/psql", "/ci", "/usr/bin/psql"),
+        ("/usr//bin/./psql", "/ci", "/usr/bin/psql"),
+        ("./deploy.sh", "/ci", "/ci/deploy.sh"),
+        ("deploy.sh", "/", "/deploy.sh"),
+        ("a/.//b/./c", "/ci", "/ci/a/b/c"),
+        // Where it leads, a symbolic link may decide.
+        ("../tool", "/ci/job", "/ci/job/../tool"),
+        ("/usr/bin/../../tmp/tool", "/ci", "/usr/bin/../../tmp/tool"),
+        ("...", "/ci", "/ci/..."),
+        // The beginning of the directory was not known.
+        ("tool", ".../x", ".../x/tool"),
+        ("", "/ci", ""),
+    ] {
+        assert_eq!(absolute(filename, cwd), want, "{filename} in {cwd}");
+    }
+}

@@ -254,8 +254,13 @@ impl Gatehouse {
                 }
             }
             let running = self.parts.proxy.jobs.find(admitted.tag);
-            let flows = || running.as_ref().map_or(0, |running| running.open_flows());
-            while flows() > 0 && begun.elapsed() < grace {
+            let flows = || {
+                let open = running.as_ref().map_or(0, |running| running.open_flows());
+                open > 0 || capture.has_flows(admitted.tag)
+            };
+            // Nobody is left to wait for an answer; what was asked is still put on record.
+            let ended = Instant::now();
+            while flows() && ended.elapsed() < grace {
                 std::thread::sleep(Duration::from_millis(5));
             }
             self.parts.kernel.settle();

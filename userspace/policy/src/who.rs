@@ -29,7 +29,7 @@ pub(crate) struct Image {
 impl Image {
     fn keys(&self, exec: &Exec, all: &mut AllOf<'_>) {
         if !self.exe.is_empty() {
-            all.key("exe", || any(&self.exe, &exec.exe).into());
+            all.key("exe", || exe(&self.exe, exec));
         }
         if self.exe_sha256 {
             all.key("exe_sha256", || Truth::Unknown);
@@ -133,13 +133,22 @@ impl Who {
 
 fn step_truth(step: &Step, exec: &Exec) -> Truth {
     match step {
-        Step::Exe(globs) => any(globs, &exec.exe).into(),
+        Step::Exe(globs) => exe(globs, exec),
         Step::Image(image) => image.truth(exec),
     }
 }
 
 fn any(globs: &[Glob], text: &str) -> bool {
     globs.iter().any(|glob| glob.matches(text))
+}
+
+/// A path is as it was executed. One that goes up (`/usr/bin/../../tmp/tool`) may end anywhere,
+/// also where a symbolic link leads, so which program it names cannot be told.
+fn exe(globs: &[Glob], exec: &Exec) -> Truth {
+    if exec.exe.split('/').any(|component| component == "..") {
+        return Truth::Unknown;
+    }
+    any(globs, &exec.exe).into()
 }
 
 /// Globs that arguments match in this order, others between them. Where arguments are
@@ -157,12 +166,19 @@ fn argv(globs: &[Glob], exec: &Exec) -> Truth {
 }
 
 /// Programs above the process that match in this order, from the root, others between them.
+/// Where one cannot be told, it may be the one that was not found.
 fn via(globs: &[Glob], above: &[Arc<Exec>]) -> Truth {
     let mut rest = above.iter();
-    globs
-        .iter()
-        .all(|glob| rest.any(|exec| glob.matches(&exec.exe)))
-        .into()
+    let found = globs.iter().all(|glob| {
+        let glob = std::slice::from_ref(glob);
+        rest.any(|exec| exe(glob, exec) == Truth::True)
+    });
+    let told = |exec: &Arc<Exec>| exe(&[], exec) == Truth::False;
+    match (found, above.iter().all(told)) {
+        (true, _) => Truth::True,
+        (false, true) => Truth::False,
+        (false, false) => Truth::Unknown,
+    }
 }
 
 fn user(users: &[User], uid: u32) -> Truth {

@@ -55,6 +55,37 @@ fn exe_is_the_program_that_connects() {
 }
 
 #[test]
+fn a_path_that_goes_up_cannot_be_told() {
+    let odd = ["/bin/bash", "/usr/bin/../../tmp/tool"];
+    for glob in ["/usr/bin/**", "/tmp/tool", "**/tool", "/opt/*"] {
+        let who = Who {
+            image: image(glob),
+            ..Who::default()
+        };
+        assert_eq!(who.truth(&lineage(&odd)), Unknown, "{glob}");
+        // Dots that are part of a name go nowhere.
+        assert_ne!(
+            who.truth(&lineage(&["/usr/bin/..tool.."])),
+            Unknown,
+            "{glob}"
+        );
+    }
+    let chain = ["/ci/deploy.sh", "/ci/../tmp/x", "/bin/sh", "/usr/bin/psql"];
+    for (via, want) in [
+        (&["/ci/*"][..], True),
+        (&["/ci/deploy.sh", "/bin/sh"], True),
+        (&["/ci/deploy.sh", "/tmp/x"], Unknown),
+        (&["/opt/*"], Unknown),
+    ] {
+        let who = Who {
+            via: globs(via),
+            ..Who::default()
+        };
+        assert_eq!(who.truth(&lineage(&chain)), want, "{via:?}");
+    }
+}
+
+#[test]
 fn an_incomplete_lineage_is_unknown_unless_any_will_do() {
     let who = Who {
         image: image("**/psql"),
