@@ -4,6 +4,7 @@
 //! with protection off, where the word must arrive (else the vector proves nothing), and then
 //! under `sluice run`, where the sink must see nothing and the record must tell of the attempt.
 
+mod dns;
 mod http_sink;
 mod namespace;
 mod record;
@@ -11,6 +12,7 @@ mod sink;
 mod vector;
 mod witness;
 
+pub use dns::Dns;
 pub use http_sink::HttpSink;
 pub use namespace::Namespace;
 pub use record::{leaf, refusals};

@@ -28,28 +28,28 @@ impl Namespace {
         Ok(namespace)
     }
 
-    /// A wire between this host and it: addresses of RFC 5737, /24.
+    /// A wire between two of them, the host's own network left alone: addresses of RFC 5737, /24.
     ///
     /// # Errors
     /// When `ip link` cannot.
-    pub fn wire(&self, here: IpAddr, there: IpAddr) -> anyhow::Result<()> {
-        let near = format!("slv{}", std::process::id() % 1_000_000);
-        let name = self.name.as_str();
-        ip(&[
-            "link", "add", &near, "type", "veth", "peer", "name", "slw0", "netns", name,
-        ])?;
-        ip(&["addr", "add", &format!("{here}/24"), "dev", &near])?;
-        ip(&["link", "set", &near, "up"])?;
-        ip(&[
-            "-n",
-            name,
-            "addr",
-            "add",
-            &format!("{there}/24"),
-            "dev",
-            "slw0",
-        ])?;
-        ip(&["-n", name, "link", "set", "slw0", "up"])
+    pub fn wire(&self, own: IpAddr, other: &Self, others: IpAddr) -> anyhow::Result<()> {
+        let peer = ["peer", "name", "slw0", "netns", &other.name];
+        let mut link = vec!["link", "add", "slw0", "netns", &self.name, "type", "veth"];
+        link.extend(peer);
+        ip(&link)?;
+        for (name, address) in [(&self.name, own), (&other.name, others)] {
+            ip(&[
+                "-n",
+                name,
+                "addr",
+                "add",
+                &format!("{address}/24"),
+                "dev",
+                "slw0",
+            ])?;
+            ip(&["-n", name, "link", "set", "slw0", "up"])?;
+        }
+        Ok(())
     }
 
     /// Where it can be entered.
@@ -86,7 +86,7 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        // Its end of a wire goes with it, and the near end with that one.
+        // Its end of a wire goes with it, and the other end with that one.
         let _ = ip(&["netns", "del", &self.name]);
     }
 }

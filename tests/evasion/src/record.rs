@@ -2,8 +2,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 use sluice_harness::Sluice;
 
-/// The refusals of all sessions, oldest first: the `refused` events, and for a policy's verdict
-/// the `verdict` ones that deny.
+/// The `refused` events of all sessions, oldest first.
 ///
 /// # Errors
 /// When they cannot be read.
@@ -11,10 +10,9 @@ pub fn refusals(sluice: &Sluice) -> anyhow::Result<Vec<Value>> {
     let mut found = Vec::new();
     for session in sluice.sessions()? {
         let events = sluice.events(&session)?;
-        let refused = events.into_iter().filter(|event| {
-            event["kind"] == "refused"
-                || (event["kind"] == "verdict" && event["verdict"]["decision"] == "deny")
-        });
+        let refused = events
+            .into_iter()
+            .filter(|event| event["kind"] == "refused");
         found.extend(refused);
     }
     Ok(found)

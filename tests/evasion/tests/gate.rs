@@ -80,6 +80,11 @@ impl Waiting {
         Self { run, lines }
     }
 
+    /// The same in a network of its own, gate and all.
+    fn start_in(home: &Namespace, command: &mut Command) -> Self {
+        home.within(|| Ok(Self::start(command))).unwrap()
+    }
+
     fn line(&mut self) -> String {
         let mut line = String::new();
         self.lines.read_line(&mut line).unwrap();
@@ -176,17 +181,18 @@ fn a_listener_gives_nothing_to_whoever_dials_in() {
     if let Some(why) = cannot_capture() {
         return skipped("a_listener_gives_nothing_to_whoever_dials_in", why);
     }
-    let outside = Namespace::new().unwrap();
-    outside.wire(HERE, OUTSIDE).unwrap();
+    let (home, outside) = (Namespace::new().unwrap(), Namespace::new().unwrap());
+    home.wire(HERE, &outside, OUTSIDE).unwrap();
     let script = vector("listens").to_string_lossy().into_owned();
     let line = listens(&script, "word", "tcp");
-    let mut open = Waiting::start(Command::new(line[0]).args(&line[1..]));
+    let mut open = Waiting::start_in(&home, Command::new(line[0]).args(&line[1..]));
     let port = open.line().parse().unwrap();
     assert_eq!(given(&outside, port), "word");
     assert_eq!(open.ends(), ["out"]);
 
     let sluice = Sluice::new().unwrap();
-    let mut job = Waiting::start(&mut sluice.run_command(CLOSED, &["--quiet"], &line).unwrap());
+    let mut run = sluice.run_command(CLOSED, &["--quiet"], &line).unwrap();
+    let mut job = Waiting::start_in(&home, &mut run);
     let port = job.line().parse().unwrap();
     assert_eq!(given(&outside, port), "");
     assert_eq!(job.ends(), ["nobody"]);
@@ -202,8 +208,8 @@ fn a_datagram_from_outside_is_not_answered() {
     if let Some(why) = cannot_capture() {
         return skipped("a_datagram_from_outside_is_not_answered", why);
     }
-    let outside = Namespace::new().unwrap();
-    outside.wire(HERE, OUTSIDE).unwrap();
+    let (home, outside) = (Namespace::new().unwrap(), Namespace::new().unwrap());
+    home.wire(HERE, &outside, OUTSIDE).unwrap();
     let script = vector("listens").to_string_lossy().into_owned();
     let line = listens(&script, "word", "udp");
     let caller = outside
@@ -212,7 +218,7 @@ fn a_datagram_from_outside_is_not_answered() {
     caller
         .set_read_timeout(Some(Duration::from_secs(10)))
         .unwrap();
-    let mut open = Waiting::start(Command::new(line[0]).args(&line[1..]));
+    let mut open = Waiting::start_in(&home, Command::new(line[0]).args(&line[1..]));
     let port: u16 = open.line().parse().unwrap();
     caller.send_to(b"?", (HERE, port)).unwrap();
     let mut answer = [0; 16];
@@ -220,7 +226,8 @@ fn a_datagram_from_outside_is_not_answered() {
     assert_eq!(open.ends(), ["out"]);
 
     let sluice = Sluice::new().unwrap();
-    let mut job = Waiting::start(&mut sluice.run_command(CLOSED, &["--quiet"], &line).unwrap());
+    let mut run = sluice.run_command(CLOSED, &["--quiet"], &line).unwrap();
+    let mut job = Waiting::start_in(&home, &mut run);
     let port: u16 = job.line().parse().unwrap();
     caller.send_to(b"?", (HERE, port)).unwrap();
     assert_eq!(job.ends(), ["EPERM"]);

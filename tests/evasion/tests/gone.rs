@@ -10,7 +10,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -23,6 +23,7 @@ const WITHIN_MS: u64 = 1_000;
 /// A job that goes on while its gate is gone.
 struct Orphan {
     run: Child,
+    stdin: ChildStdin,
     lines: BufReader<ChildStdout>,
     pid: String,
     cgroup: PathBuf,
@@ -56,6 +57,7 @@ impl Orphan {
         Self {
             cgroup: cgroup_of(words[1]),
             pid: words[1].to_owned(),
+            stdin: run.stdin.take().unwrap(),
             run,
             lines,
         }
@@ -63,7 +65,7 @@ impl Orphan {
 
     /// What it says after it tried for a while.
     fn tries(&mut self) {
-        self.run.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+        self.stdin.write_all(b"go\n").unwrap();
         let mut line = String::new();
         self.lines.read_line(&mut line).unwrap();
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -88,6 +90,17 @@ fn signal(child: &Child, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
 }
 
+/// Threads stop when each of them gets to it.
+fn is_stopped(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .unwrap()
+        .flatten();
+    let stat = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("stat"));
+    threads
+        .map(stat)
+        .all(|stat| stat.unwrap_or_default().contains(") T "))
+}
+
 #[test]
 fn a_killed_gate_lets_nothing_out() {
     if let Some(why) = cannot_capture() {
@@ -105,7 +118,7 @@ fn a_killed_gate_lets_nothing_out() {
     // The next run with the state takes what was left over, and takes it away at its end.
     let next = sluice.run(CLOSED, "true").unwrap();
     assert_eq!(next.status, 0, "{next:?}");
-    std::fs::remove_dir(&job.cgroup).unwrap();
+    assert!(!job.cgroup.exists(), "{} stays", job.cgroup.display());
     let sessions = sluice.sessions().unwrap();
     assert_eq!(sessions[0]["verdict"], "allow", "{sessions:?}");
 }
@@ -118,6 +131,9 @@ fn a_stopped_gate_lets_nothing_out_and_opens_again() {
     let (sluice, sink) = (Sluice::new().unwrap(), Sink::open(Kind::Tcp4, 0).unwrap());
     let mut job = Orphan::start(&sluice, &sink);
     signal(&job.run, Signal::SIGSTOP);
+    while !is_stopped(job.run.id()) {
+        std::thread::yield_now();
+    }
     job.tries();
     sink.must_have_seen_nothing("word-after").unwrap();
     signal(&job.run, Signal::SIGCONT);

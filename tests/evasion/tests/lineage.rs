@@ -44,14 +44,15 @@ impl Trial {
     }
 
     fn run(&self, options: &[&str], case: &[&str]) -> Job {
+        self.run_under(&self.witness.policy(), options, case)
+    }
+
+    fn run_under(&self, policy: &str, options: &[&str], case: &[&str]) -> Job {
         let script = self.sluice.scratch().path().join("lineage.py");
         let script = script.to_string_lossy();
         let mut line = vec![python(), "-B", &script];
         line.extend(case);
-        let mut run = self
-            .sluice
-            .run_command(&self.witness.policy(), options, &line)
-            .unwrap();
+        let mut run = self.sluice.run_command(policy, options, &line).unwrap();
         run.env("TRUTH_SINK", format!("127.9.9.9 {}", self.witness.port()));
         run.env("DEPLOY_TOKEN", "hunter2-correct-horse");
         let job = Job::of(&run.output().unwrap());
@@ -180,6 +181,25 @@ fn cwd() {
 #[test]
 fn relative() {
     right_in_a_place("relative");
+}
+
+#[test]
+fn a_path_that_begins_like_a_trusted_one_is_not_trusted() {
+    let Some(trial) = Trial::new("goes_up") else {
+        return;
+    };
+    let policy = trial
+        .witness
+        .policy()
+        .replace("    what:", "    who: { exe: \"/usr/bin/**\" }\n    what:");
+    let run = |case: &[&str]| trial.run_under(&policy, &[], case).stdout;
+    assert_eq!(run(&["attempt"]), "out\n");
+    assert_eq!(
+        run(&["goes_up", &trial.place()]),
+        "Connection reset by peer\n"
+    );
+    let sessions = trial.sluice.sessions().unwrap();
+    assert_eq!(sessions.last().unwrap()["verdict"], "deny", "{sessions:?}");
 }
 
 #[test]

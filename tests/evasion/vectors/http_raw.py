@@ -3,6 +3,8 @@
 `http_raw.py HOST PORT WORD CASE [NAME]`: with NAME, that name is resolved first, by the gate's own
 resolver where there is one.
 """
+import re
+
 from way import *
 
 
@@ -65,8 +67,7 @@ def way():
             answer += part
     except (socket.timeout, ConnectionResetError):
         pass
-    statuses = [line.split()[1].decode() for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.")]
-    return " ".join(statuses) or "none"
+    return " ".join(re.findall(r"HTTP/1\.1 (\d{3})", answer.decode("latin-1"))) or "none"
 
 
 told(way)
