@@ -290,16 +290,35 @@ pub fn text<'v>(value: &'v Value, path: &str) -> &'v str {
     at(value, path).as_str().unwrap_or_default()
 }
 
+/// Whether a process has ended, within ten seconds; one that nobody has waited for yet has.
+#[must_use]
+pub fn has_ended(pid: &str) -> bool {
+    let stat = Path::new("/proc").join(pid).join("stat");
+    wait_until(Duration::from_secs(10), || {
+        let text = std::fs::read_to_string(&stat).unwrap_or_default();
+        let state = text
+            .rsplit(") ")
+            .next()
+            .and_then(|rest| rest.chars().next());
+        matches!(state, None | Some('Z'))
+    })
+}
+
 /// What another program left behind before these tests: no concern of theirs.
 static BEFORE: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
 
-/// cgroups of jobs that these tests made and that are still there.
+/// cgroups of jobs that these tests made, and that stay without a process in them.
 #[must_use]
 pub fn job_cgroups() -> Vec<String> {
-    let mut now = all_job_cgroups();
     let before = BEFORE.get_or_init(Vec::new);
-    now.retain(|name| !before.contains(name));
-    now
+    let left = || {
+        let mut now = all_job_cgroups();
+        now.retain(|name| !before.contains(name));
+        now
+    };
+    // Those of others that run at the same time come and go.
+    wait_until(Duration::from_secs(5), || left().is_empty());
+    left()
 }
 
 fn all_job_cgroups() -> Vec<String> {
@@ -310,7 +329,12 @@ fn all_job_cgroups() -> Vec<String> {
         .and_then(|line| line.split(' ').nth(4))
         .unwrap_or("/sys/fs/cgroup");
     let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let is_empty = |path: PathBuf| {
+        let events = std::fs::read_to_string(path.join("cgroup.events"));
+        events.is_ok_and(|events| events.contains("populated 0"))
+    };
     entries
+        .filter(|entry| is_empty(entry.path()))
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .filter(|name| name.starts_with("sluice."))
         .collect()

@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use sluice_e2e::{World, job_cgroups, read_until, shown, wait_until};
+use sluice_e2e::{World, has_ended, job_cgroups, read_until, shown, wait_until};
 use sluice_harness::{Job, Nginx};
 
 const OPEN: &str = "version: 1\nname: open\ndefault: allow\n";
@@ -137,10 +137,7 @@ fn what_a_job_leaves_behind_is_killed() -> anyhow::Result<()> {
     let job = world.sluice.run(SHUT, &script)?;
     ensure!(job.status == 0, "{}", shown(&job));
     let pid = std::fs::read_to_string(&note)?;
-    let gone = wait_until(Duration::from_secs(5), || {
-        !std::path::Path::new("/proc").join(pid.trim()).exists()
-    });
-    ensure!(gone, "{pid} lives on");
+    ensure!(has_ended(pid.trim()), "{pid} lives on");
     ensure!(job_cgroups().is_empty(), "{:?}", job_cgroups());
     Ok(())
 }
@@ -250,10 +247,7 @@ fn what_a_killed_run_left_is_refused_and_ended_by_the_next() -> anyhow::Result<(
     let next = world.gated(OPEN, "echo next")?;
     ensure!(next.stdout == "next\n", "{}", shown(&next));
     let pid = lines().first().cloned().context("no pid")?;
-    ensure!(
-        !std::path::Path::new("/proc").join(pid).exists(),
-        "it lives on, and is free"
-    );
+    ensure!(has_ended(&pid), "it lives on, and is free");
     ensure!(job_cgroups().is_empty(), "{:?}", job_cgroups());
     ensure!(mounts_below(&world.sluice.state()).is_empty());
     Ok(())
