@@ -423,9 +423,9 @@ fn detail(value: &Value) -> &str {
 fn grep(directory: &Path, words: &[&str]) -> anyhow::Result<bool> {
     let mut command = Command::new("grep");
     command.args(["-r", "-q", "-F", "-a"]);
-    words
-        .iter()
-        .for_each(|word| drop(command.args(["-e", word])));
+    for word in words {
+        command.args(["-e", word]);
+    }
     let status = command
         .arg(directory.join("log"))
         .status()

@@ -76,7 +76,7 @@ impl Site {
 }
 
 /// The word gets out directly; as a job what was said is `want`, and the word did not come.
-fn is_shut(case: &str, resolve: bool, want: &str) {
+fn stays_shut(case: &str, resolve: bool, want: &str) {
     let Some(site) = Site::new(case) else { return };
     site.direct(case);
     let (said, came) = site.job(case, resolve);
@@ -102,29 +102,29 @@ fn what_is_allowed_gets_out() {
 
 #[test]
 fn agent_426_another_name_on_the_same_address() {
-    is_shut("other_host", true, "421");
+    stays_shut("other_host", true, "421");
 }
 
 #[test]
 fn a_name_that_was_not_resolved_is_not_believed() {
-    is_shut("plain", false, "421");
+    stays_shut("plain", false, "421");
 }
 
 #[test]
 fn an_absolute_form_that_names_another_host() {
-    is_shut("absolute_form", true, "400");
+    stays_shut("absolute_form", true, "400");
 }
 
 #[test]
 fn no_host_and_two_hosts() {
-    is_shut("no_host", true, "400");
-    is_shut("two_hosts", true, "400");
+    stays_shut("no_host", true, "400");
+    stays_shut("two_hosts", true, "400");
 }
 
 #[test]
 fn another_path_also_by_dots() {
-    is_shut("path", true, "403");
-    is_shut("dots", true, "400");
+    stays_shut("path", true, "403");
+    stays_shut("dots", true, "400");
 }
 
 #[test]
@@ -132,30 +132,30 @@ fn cve_2026_2835_requests_that_two_readers_read_in_two_ways() {
     for case in [
         "cl_te", "te_twice", "te_odd", "te_space", "cl_twice", "cl_sign", "folded", "bare_lf",
     ] {
-        is_shut(case, true, "400");
+        stays_shut(case, true, "400");
     }
 }
 
 #[test]
 fn what_is_pipelined_behind_an_allowed_request_is_judged_too() {
-    is_shut("pipelined", true, "200 403");
+    stays_shut("pipelined", true, "200 403");
 }
 
 #[test]
 fn connect_opens_no_tunnel() {
-    is_shut("connect", true, "403");
+    stays_shut("connect", true, "403");
 }
 
 #[test]
 fn cve_2026_2833_raw_bytes_before_a_101() {
     // A rule for requests opens no upgrade; what comes behind is read as a request.
-    is_shut("upgrade", true, "403 400");
-    is_shut("upgrade_h2c", true, "200 505");
+    stays_shut("upgrade", true, "403 400");
+    stays_shut("upgrade_h2c", true, "200 505");
 }
 
 #[test]
 fn http2_without_an_upgrade() {
-    is_shut("h2_preface", true, "505");
+    stays_shut("h2_preface", true, "505");
 }
 
 #[test]

@@ -125,6 +125,7 @@ fn right_in_a_place(case: &str) {
 }
 
 /// Cases that need nothing: a test each, with how many connect.
+// table: a test a row.
 macro_rules! right {
     ($($name:ident: $count:expr;)*) => {
         $(#[test]

@@ -55,7 +55,7 @@ impl<'a> Way<'a> {
     }
 
     /// The whole proof.
-    fn is_shut(self) {
+    fn stays_shut(self) {
         let Self { name, .. } = self;
         if let Some(why) = cannot_capture() {
             return skipped(name, why);
@@ -118,11 +118,12 @@ fn well_attributed(session: &Value) {
 }
 
 /// Ways that need nothing but a sink: a test each.
+// table: a test a row.
 macro_rules! ways {
     ($($name:ident: $kind:ident => $end:expr;)*) => {
         $(#[test]
         fn $name() {
-            Way::new(stringify!($name), Kind::$kind, $end).is_shut();
+            Way::new(stringify!($name), Kind::$kind, $end).stays_shut();
         })*
     };
 }
@@ -164,25 +165,25 @@ ways! {
 #[test]
 fn io_uring_with_a_kernel_thread() {
     let way = Way::new("io_uring", Kind::Tcp4, End::Proxied);
-    way.with(&["sqpoll"]).is_shut();
+    way.with(&["sqpoll"]).stays_shut();
 }
 
 #[test]
 fn leaves_cgroup() {
     let way = Way::new("leaves_cgroup", Kind::Tcp4, End::Proxied);
-    way.with(&[cgroup_root()]).is_shut();
+    way.with(&[cgroup_root()]).stays_shut();
 }
 
 #[test]
 fn clone_into_cgroup() {
     let way = Way::new("clone_into_cgroup", Kind::Tcp4, End::Proxied);
-    way.with(&[cgroup_root()]).is_shut();
+    way.with(&[cgroup_root()]).stays_shut();
 }
 
 #[test]
 fn double_fork() {
     let way = Way::new("double_fork", Kind::Tcp4, End::Proxied);
-    way.with(&[cgroup_root()]).is_shut();
+    way.with(&[cgroup_root()]).stays_shut();
 }
 
 /// A process outside the job that hands out sockets.
@@ -206,7 +207,7 @@ fn scm_rights_tcp() {
     let place = Sluice::new().unwrap();
     let (_giver, door) = giver(&place, "tcp");
     let way = Way::new("scm_rights", Kind::Tcp4, End::Proxied);
-    way.with(&[&door]).is_shut();
+    way.with(&[&door]).stays_shut();
 }
 
 #[test]
@@ -216,7 +217,7 @@ fn scm_rights_udp() {
     let end = End::Blocked("connect4", "udp");
     Way::new("scm_rights", Kind::Udp4, end)
         .with(&[&door])
-        .is_shut();
+        .stays_shut();
 }
 
 /// Port 53 belongs to the gate's own resolver, whoever was asked.
@@ -230,7 +231,7 @@ fn on_port_53(name: &'static str, kind: Kind, end: End) {
                 more,
                 end,
             }
-            .is_shut();
+            .stays_shut();
         }
         Err(error) => skipped(name, &format!("{error:#}")),
     }
@@ -264,7 +265,7 @@ fn net_namespace() {
         more: vec![&path],
         end: End::Blocked("connect4", "other_netns"),
     };
-    way.is_shut();
+    way.stays_shut();
 }
 
 #[test]
@@ -275,5 +276,5 @@ fn net_namespace_early() {
     let namespace = Namespace::new().unwrap();
     let path = namespace.path().to_string_lossy().into_owned();
     let way = Way::new("net_namespace_early", Kind::Tcp4, End::Proxied);
-    way.with(&[&path]).is_shut();
+    way.with(&[&path]).stays_shut();
 }
