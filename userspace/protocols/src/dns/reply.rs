@@ -45,7 +45,7 @@ const TEXT_BYTES: usize = 160;
 const OFFERED_UDP_BYTES: u16 = 1232;
 
 /// An answer without records; to a client that speaks EDNS with `text` as the reason (RFC 8914),
-/// cut to [`TEXT_BYTES`].
+/// cut to 160 bytes.
 #[must_use]
 pub fn refusal(question: &Question, rcode: Rcode, text: &str) -> Vec<u8> {
     let mut message = head(question, rcode.number(), false);
