@@ -5,7 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bytes that one read takes at most.
 const READ_BYTES: usize = 64 << 10;
@@ -77,8 +77,48 @@ impl Buffer {
     }
 }
 
+/// What is left to do for bytes that were written.
+#[derive(Default)]
+pub(crate) struct Pipe {
+    flushing: bool,
+}
+
+impl Pipe {
+    /// Writes as much as the other side takes; gives how much that was.
+    pub(crate) fn write<W: AsyncWrite + Unpin>(
+        &mut self,
+        context: &mut Context<'_>,
+        to: &mut W,
+        bytes: &mut Vec<u8>,
+    ) -> io::Result<u64> {
+        let mut written = 0;
+        while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+            match Pin::new(&mut *to).poll_write(context, rest) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(count)) => written += count,
+                Poll::Ready(Err(error)) => return Err(error),
+            }
+        }
+        if written >= bytes.len() {
+            release(bytes);
+        } else {
+            bytes.drain(..written);
+        }
+        self.flushing |= written > 0;
+        // A transport that frames (TLS) sends what it has.
+        if self.flushing
+            && let Poll::Ready(flushed) = Pin::new(to).poll_flush(context)
+        {
+            self.flushing = false;
+            flushed?;
+        }
+        Ok(written as u64)
+    }
+}
+
 /// Empties a buffer, and gives a large one back.
-pub(crate) fn release(bytes: &mut Vec<u8>) {
+fn release(bytes: &mut Vec<u8>) {
     bytes.clear();
     if bytes.capacity() > KEPT_BYTES {
         *bytes = Vec::new();

@@ -29,6 +29,7 @@ mod error;
 pub mod limits;
 mod masks;
 mod names;
+mod objects;
 mod opening;
 mod refusal;
 mod relay;

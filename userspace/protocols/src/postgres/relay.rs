@@ -4,7 +4,6 @@
 //! gave, and waits. Where one side does not take its bytes, the other is not read.
 
 use std::future::poll_fn;
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -12,7 +11,7 @@ use sluice_flow::gate::Direction;
 use sluice_flow::{Cause, Gate, Hold, Judgement, Operation, Pass, Refusal};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::buffer::{Buffer, release};
+use super::buffer::{Buffer, Pipe};
 use super::downward::Reply;
 use super::error::ServeError;
 use super::limits::{HELD_BYTES, READ_AHEAD};
@@ -366,45 +365,5 @@ impl<'a> Relay<'a> {
                 gate.passed(direction, passed);
             }
         }
-    }
-}
-
-/// What is left to do for bytes that were written.
-#[derive(Default)]
-struct Pipe {
-    flushing: bool,
-}
-
-impl Pipe {
-    /// Writes as much as the other side takes; gives how much that was.
-    fn write<W: AsyncWrite + Unpin>(
-        &mut self,
-        context: &mut Context<'_>,
-        to: &mut W,
-        bytes: &mut Vec<u8>,
-    ) -> io::Result<u64> {
-        let mut written = 0;
-        while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-            match Pin::new(&mut *to).poll_write(context, rest) {
-                Poll::Pending => break,
-                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(count)) => written += count,
-                Poll::Ready(Err(error)) => return Err(error),
-            }
-        }
-        if written >= bytes.len() {
-            release(bytes);
-        } else {
-            bytes.drain(..written);
-        }
-        self.flushing |= written > 0;
-        // A transport that frames (TLS) sends what it has.
-        if self.flushing
-            && let Poll::Ready(flushed) = Pin::new(to).poll_flush(context)
-        {
-            self.flushing = false;
-            flushed?;
-        }
-        Ok(written as u64)
     }
 }

@@ -125,7 +125,7 @@ fn take_over(statement: &mut Analysed, meant: &Analysed) {
     if matches!(statement.acts, Acts::Fetches { .. }) {
         // Rows of a cursor whose statement was judged when it was declared.
         statement.statement.effect = statement.statement.effect.max(meant.statement.effect);
-        statement.mentions = Origins::none();
+        statement.mentions = Arc::new(Origins::none());
     }
     statement.absorb(meant);
     statement
@@ -133,15 +133,15 @@ fn take_over(statement: &mut Analysed, meant: &Analysed) {
         .columns
         .clone_from(&meant.statement.columns);
     if !explained {
-        statement.output = meant.output.clone();
+        statement.output = Arc::clone(&meant.output);
     }
 }
 
 fn unknown(statement: &mut Analysed) {
     statement.statement.effect = Effect::Unknown;
     statement.statement.tables_known = false;
-    statement.output = Output::Unknown;
-    statement.mentions = Origins::any();
+    statement.output = Arc::new(Output::Unknown);
+    statement.mentions = Arc::new(Origins::any());
 }
 
 /// Takes certainty away where the session has lost it.
@@ -152,8 +152,8 @@ pub(crate) fn doubt(statement: &mut Analysed, certain: Certainty) {
     if !certain.lexing {
         statement.statement.effect = Effect::Unknown;
         statement.statement.tables_known = false;
-        statement.output = Output::Unknown;
-        statement.mentions = Origins::any();
+        statement.output = Arc::new(Output::Unknown);
+        statement.mentions = Arc::new(Origins::any());
     }
 }
 

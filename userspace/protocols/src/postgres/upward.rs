@@ -5,7 +5,6 @@ use std::sync::Arc;
 use sluice_flow::{Effect, Operation, Statement};
 
 use crate::sql::Analysed;
-use crate::sql::limits::IDENTIFIER_BYTES;
 
 use super::codec::{Broken, Frame, HEADER_BYTES, Header, Reader, header, whole};
 use super::error::ServeError;
@@ -14,6 +13,7 @@ use super::limits::{
     STATEMENT_BYTES,
 };
 use super::names::{Change, ChangeKind, Meaning, Named, Statements};
+use super::objects::{named_object, text_of};
 use super::resolve::{self, Resolved};
 use super::session::{CopyIn, Expected, Phase, Session};
 use super::verdicts::{Ask, Work};
@@ -373,37 +373,9 @@ fn texts(statements: &Statements) -> Vec<Statement> {
     statements.iter().map(|s| s.statement.clone()).collect()
 }
 
-/// A name as the server has it. The server tells names apart by their first 63 bytes: longer
-/// ones would be different here and the same there.
-fn text_of(name: &[u8]) -> Result<String, Broken> {
-    if name.len() > IDENTIFIER_BYTES {
-        return Err(Broken::Name);
-    }
-    String::from_utf8(name.to_vec()).map_err(|_| Broken::Name)
-}
-
 fn unknown_name(name: &str) -> Statements {
     let text = format!("(a statement that the gate did not see prepared: {name:?})");
     let mut unknown = Analysed::unknown(&text, "execute");
     unknown.statement.effect = Effect::Unknown;
     Arc::from([unknown])
-}
-
-type Object = (Header, ChangeKind, String);
-
-/// The body of Describe or Close, or how many bytes it takes.
-fn named_object(bytes: &[u8]) -> Result<Result<Object, usize>, Broken> {
-    let (head, body) = match whole(bytes, SMALL_BYTES)? {
-        Frame::Need(count) => return Ok(Err(count)),
-        Frame::Whole(head, body) => (head, body),
-    };
-    let mut reader = Reader::new(head.kind, body);
-    let what = match reader.byte()? {
-        b'S' => ChangeKind::Statement,
-        b'P' => ChangeKind::Portal,
-        _ => return Err(Broken::Body(char::from(head.kind))),
-    };
-    let name = text_of(reader.string()?)?;
-    reader.end()?;
-    Ok(Ok((head, what, name)))
 }

@@ -6,7 +6,7 @@ use sluice_flow::Effect;
 
 use super::kind::{Reading, kind, reading};
 use super::lexer::Token;
-use super::model::{Acts, Analysed, Output};
+use super::model::{Acts, Analysed, Origins, Output};
 use super::table_names::part;
 use super::{copy, parsed, settings};
 
@@ -307,7 +307,7 @@ fn execute(words: &mut Cursor<'_>) -> Option<Analysed> {
     if words.peek().is_some() {
         return None;
     }
-    analysed.output = Output::Unknown;
+    analysed.output = Arc::new(Output::Unknown);
     analysed.acts = Acts::Executes { name };
     Some(analysed)
 }
@@ -325,8 +325,8 @@ fn deallocate(words: &mut Cursor<'_>) -> Option<Analysed> {
 fn fetch(words: &mut Cursor<'_>) -> Option<Analysed> {
     let name = words.rest().last()?.name()?.to_owned();
     let mut analysed = Analysed::plain("fetch", Effect::Read);
-    analysed.output = Output::Unknown;
-    analysed.mentions = super::model::Origins::any();
+    analysed.output = Arc::new(Output::Unknown);
+    analysed.mentions = Arc::new(Origins::any());
     analysed.acts = Acts::Fetches { name };
     Some(analysed)
 }

@@ -1,5 +1,7 @@
 //! COPY (reference page COPY): which way, whereto, and how its rows are written.
 
+use std::sync::Arc;
+
 use sluice_flow::Effect;
 
 use super::commands::{self, Cursor};
@@ -66,21 +68,24 @@ pub(crate) fn analyse(words: &mut Cursor<'_>) -> Option<Analysed> {
         analysed.statement.effect = effect;
         return Some(analysed);
     }
-    if let Output::Columns(items) = &out {
+    if let Output::Columns(items) = &*out {
         analysed.statement.columns = super::columns::names(items);
     }
     analysed.acts = if to {
         analysed.output = out;
         Acts::CopiesOut(options)
     } else {
-        analysed.output = Output::Columns(Vec::new());
+        analysed.output = Arc::new(Output::Columns(Vec::new()));
         Acts::CopiesIn
     };
     Some(analysed)
 }
 
 /// The table, or the query, whose effect is taken over; and what its rows hold.
-fn source(words: &mut Cursor<'_>, analysed: &mut Analysed) -> Option<(Option<String>, Output)> {
+fn source(
+    words: &mut Cursor<'_>,
+    analysed: &mut Analysed,
+) -> Option<(Option<String>, Arc<Output>)> {
     if let Some(query) = words.parenthesised() {
         let query = commands::inner(query, &[])?;
         analysed.absorb(&query);
@@ -89,12 +94,12 @@ fn source(words: &mut Cursor<'_>, analysed: &mut Analysed) -> Option<(Option<Str
     let table = words.qualified_name()?;
     let items = match words.parenthesised() {
         None => {
-            analysed.mentions = Origins::of(Some(&table), None);
+            analysed.mentions = Arc::new(Origins::of(Some(&table), None));
             vec![Item::Star(vec![StarSource::Table(table.clone())])]
         }
         Some(names) => columns(&table, names, analysed)?,
     };
-    Some((Some(table), Output::Columns(items)))
+    Some((Some(table), Arc::new(Output::Columns(items))))
 }
 
 fn columns(table: &str, names: &[Token], analysed: &mut Analysed) -> Option<Vec<Item>> {
@@ -104,7 +109,7 @@ fn columns(table: &str, names: &[Token], analysed: &mut Analysed) -> Option<Vec<
             return None;
         };
         let name = name.name()?;
-        analysed.mentions.add(Some(table), Some(name));
+        Arc::make_mut(&mut analysed.mentions).add(Some(table), Some(name));
         items.push(Item::Column {
             name: Some(name.to_owned()),
             direct: true,

@@ -82,17 +82,35 @@ fn quote(text: &str, mark: char, out: &mut String) {
 }
 
 /// Writes tokens as SQL again: one blank wherever there was something between two.
-pub(crate) fn render(tokens: &[Token]) -> String {
-    let mut out = String::new();
-    let mut end = None;
-    for token in tokens {
-        if end.is_some_and(|end| end != token.start) {
-            out.push(' ');
-        }
-        token.render(&mut out);
-        end = Some(token.end);
+#[derive(Default)]
+pub(crate) struct Writer {
+    out: String,
+    end: Option<usize>,
+}
+
+impl Writer {
+    /// Writes a token in the form that no two readers understand differently.
+    pub(crate) fn write(&mut self, token: &Token) {
+        self.gap(token);
+        token.render(&mut self.out);
     }
-    out
+
+    /// Writes this in place of a token.
+    pub(crate) fn write_as(&mut self, token: &Token, text: &str) {
+        self.gap(token);
+        self.out.push_str(text);
+    }
+
+    fn gap(&mut self, token: &Token) {
+        if self.end.is_some_and(|end| end != token.start) {
+            self.out.push(' ');
+        }
+        self.end = Some(token.end);
+    }
+
+    pub(crate) fn finish(self) -> String {
+        self.out
+    }
 }
 
 /// Why a text cannot be cut into tokens for certain.

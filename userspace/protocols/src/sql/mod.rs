@@ -41,7 +41,10 @@ pub use model::{Acts, Analysed, Item, Origin, Origins, Output, StarSource};
 pub use settings::settings_effect;
 pub use sluice_flow::{Effect, Statement};
 
+use kind::Reading;
+use lexer::{Kind, Token};
 use limits::{ANALYSED_BYTES, MAX_STATEMENTS};
+use parsed::Shape;
 
 /// The statements of a message, in the order in which the server runs them.
 ///
@@ -50,28 +53,40 @@ use limits::{ANALYSED_BYTES, MAX_STATEMENTS};
 /// knows the session resolves them ([`Acts`]).
 #[must_use]
 pub fn analyse(text: &str) -> Vec<Analysed> {
+    read(text, |shape, tokens| shape.analyse(tokens)).0
+}
+
+/// The same, with a way to analyse shapes; and whether the text has no constants in it.
+fn read(
+    text: &str,
+    mut analysis: impl FnMut(&Shape, &[Token]) -> Analysed,
+) -> (Vec<Analysed>, bool) {
+    let unknown = || (vec![Analysed::unknown(text, "unknown")], true);
     if text.len() > ANALYSED_BYTES {
-        return vec![Analysed::unknown(text, "unknown")];
+        return unknown();
     }
     let Ok(tokens) = lexer::tokens(text) else {
-        return vec![Analysed::unknown(text, "unknown")];
+        return unknown();
     };
     let statements = split::statements(&tokens);
     if statements.len() > MAX_STATEMENTS {
-        return vec![Analysed::unknown(text, "unknown")];
+        return unknown();
     }
-    statements
-        .into_iter()
-        .map(|tokens| {
-            let mut analysed = commands::analyse(tokens);
-            source(text, tokens).clone_into(&mut analysed.statement.text);
-            analysed
-        })
-        .collect()
+    let constant = |token: &Token| matches!(token.kind, Kind::Text | Kind::Number);
+    let statements = statements.into_iter().map(|tokens| {
+        let kind = kind::kind(tokens);
+        let mut analysed = match kind::reading(&kind) {
+            Some(Reading::Parsed(least)) => analysis(&Shape::of(&kind, least, tokens), tokens),
+            _ => commands::analyse(tokens),
+        };
+        source(text, tokens).clone_into(&mut analysed.statement.text);
+        analysed
+    });
+    (statements.collect(), !tokens.iter().any(constant))
 }
 
 /// The piece of the message that the tokens stand for, as it was sent.
-fn source<'a>(text: &'a str, tokens: &[lexer::Token]) -> &'a str {
+fn source<'a>(text: &'a str, tokens: &[Token]) -> &'a str {
     let start = tokens.first().map_or(0, |token| token.start);
     let end = tokens.last().map_or(0, |token| token.end);
     text.get(start..end).unwrap_or(text)

@@ -157,9 +157,9 @@ pub struct Analysed {
     /// What policies and records see.
     pub statement: Statement,
     /// What it answers with.
-    pub output: Output,
+    pub output: Arc<Output>,
     /// Every column that it touches anywhere; what its errors and notices may show.
-    pub mentions: Origins,
+    pub mentions: Arc<Origins>,
     /// What it does to the session.
     pub acts: Acts,
     /// Unqualified names may mean other tables after it.
@@ -182,8 +182,8 @@ impl Analysed {
                 columns: Vec::new(),
                 tables_known: false,
             },
-            output: Output::Unknown,
-            mentions: Origins::any(),
+            output: Arc::new(Output::Unknown),
+            mentions: Arc::new(Origins::any()),
             acts: Acts::Nothing,
             moves_search_path: false,
             changes_lexing: false,
@@ -202,8 +202,8 @@ impl Analysed {
         let mut plain = Self::unknown("", kind);
         plain.statement.effect = effect;
         plain.statement.tables_known = true;
-        plain.output = Output::ServerText;
-        plain.mentions = Origins::none();
+        plain.output = Arc::new(Output::ServerText);
+        plain.mentions = Arc::new(Origins::none());
         plain
     }
 
@@ -214,7 +214,9 @@ impl Analysed {
         add_tables(&mut mine.reads, &theirs.reads);
         add_tables(&mut mine.writes, &theirs.writes);
         mine.tables_known &= theirs.tables_known;
-        self.mentions.merge(&other.mentions);
+        if !other.mentions.is_empty() {
+            Arc::make_mut(&mut self.mentions).merge(&other.mentions);
+        }
         self.moves_search_path |= other.moves_search_path;
         self.changes_lexing |= other.changes_lexing;
     }

@@ -1,29 +1,62 @@
 //! Statements with expressions in them: parsed, then walked.
 
+use std::sync::Arc;
+
 use sluice_flow::Effect;
 use sqlparser::ast;
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
+use sqlparser::tokenizer;
 
-use super::lexer::{Kind, Token, render};
+use super::lexer::{Kind, Token, Writer};
 use super::limits::{MAX_NESTING, MAX_OPERATORS};
 use super::model::{Analysed, Output};
 use super::{columns, functions, output, walk};
 
+/// A statement with its constants taken out: what it does is the same for all of them.
+pub(crate) struct Shape {
+    /// The statement as the parser gets it; `None` when it has more operators than are read.
+    text: Option<String>,
+    kind: String,
+    least: Effect,
+}
+
+impl Shape {
+    /// The shape of a statement of at least the given effect.
+    pub(crate) fn of(kind: &str, least: Effect, tokens: &[Token]) -> Self {
+        Self {
+            text: (operators(tokens) <= MAX_OPERATORS).then(|| written(tokens)),
+            kind: kind.to_owned(),
+            least,
+        }
+    }
+
+    /// What it is kept by.
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
+
+    /// Parses it. The tokens are those that it was made of.
+    pub(crate) fn analyse(&self, tokens: &[Token]) -> Analysed {
+        let Some(statement) = self.text.as_deref().and_then(parse) else {
+            return Analysed::unknown("", &self.kind);
+        };
+        let mut analysed = Analysed::plain(&self.kind, self.least);
+        walk::walk(&statement, &mut analysed);
+        cross_check(tokens, &mut analysed);
+        analysed.mentions = Arc::new(output::mentions(&statement));
+        let output = output::output(&statement);
+        if let Output::Columns(items) = &output {
+            analysed.statement.columns = columns::names(items);
+        }
+        analysed.output = Arc::new(output);
+        analysed
+    }
+}
+
 /// Reads a query, a data change or a schema change of at least the given effect.
 pub(crate) fn analyse(kind: &str, least: Effect, tokens: &[Token]) -> Analysed {
-    let Some(statement) = parse(tokens) else {
-        return Analysed::unknown("", kind);
-    };
-    let mut analysed = Analysed::plain(kind, least);
-    walk::walk(&statement, &mut analysed);
-    cross_check(tokens, &mut analysed);
-    analysed.mentions = output::mentions(&statement);
-    analysed.output = output::output(&statement);
-    if let Output::Columns(items) = &analysed.output {
-        analysed.statement.columns = columns::names(items);
-    }
-    analysed
+    Shape::of(kind, least, tokens).analyse(tokens)
 }
 
 /// Reads a list of expressions that stands alone, such as the arguments of EXECUTE.
@@ -53,8 +86,40 @@ fn prefixed(prefix: &str, tokens: &[Token]) -> Analysed {
     analyse("select", Effect::Read, &all)
 }
 
-/// `TABLE t` as `SELECT * FROM t`, which it stands for: of the former the parser skips tokens.
-fn without_table_commands(tokens: &[Token]) -> Vec<Token> {
+/// The text for the parser.
+///
+/// - Constants are all the same one: no effect, table or column depends on them. Those of
+///   set_config do, and stay.
+/// - `TABLE t` is written as `SELECT * FROM t`, which it stands for: of the former the
+///   parser skips tokens.
+fn written(tokens: &[Token]) -> String {
+    let keep = tokens
+        .iter()
+        .any(|token| token.name() == Some("set_config"));
+    let mut writer = Writer::default();
+    let mut before: Option<&Token> = None;
+    for token in tokens {
+        match token.kind {
+            Kind::Word if token.text == "table" && before.is_none_or(ends_before_query) => {
+                writer.write_as(token, "select * from");
+            }
+            Kind::Text if !keep => writer.write_as(token, "''"),
+            Kind::Number if !keep => writer.write_as(token, "1"),
+            Kind::Word
+            | Kind::Quoted
+            | Kind::Text
+            | Kind::Bits
+            | Kind::Number
+            | Kind::Parameter
+            | Kind::Operator
+            | Kind::Punctuation => writer.write(token),
+        }
+        before = Some(token);
+    }
+    writer.finish()
+}
+
+fn ends_before_query(token: &Token) -> bool {
     const BEFORE: &[&str] = &[
         "union",
         "all",
@@ -66,22 +131,7 @@ fn without_table_commands(tokens: &[Token]) -> Vec<Token> {
         "(",
         ")",
     ];
-    let mut plain: Vec<Token> = Vec::with_capacity(tokens.len());
-    for token in tokens {
-        let starts_query = plain
-            .last()
-            .is_none_or(|last| last.kind != Kind::Quoted && BEFORE.contains(&last.text.as_str()));
-        if token.is_word("table") && starts_query {
-            plain.extend(["select", "*", "from"].map(|word| Token {
-                text: word.to_owned(),
-                end: usize::MAX,
-                ..token.clone()
-            }));
-        } else {
-            plain.push(token.clone());
-        }
-    }
-    plain
+    token.kind != Kind::Quoted && BEFORE.contains(&token.text.as_str())
 }
 
 /// Does not take the parser's word for it: a call of a function that is known to be harmful,
@@ -112,8 +162,8 @@ fn cross_check(tokens: &[Token], analysed: &mut Analysed) {
     }
 }
 
-/// The one statement that the tokens are, within the limits.
-fn parse(tokens: &[Token]) -> Option<ast::Statement> {
+/// How many tokens could make the tree one deeper.
+fn operators(tokens: &[Token]) -> usize {
     const CHAINING: &[&str] = &[
         "and",
         "or",
@@ -134,18 +184,18 @@ fn parse(tokens: &[Token]) -> Option<ast::Statement> {
         "except",
         "overlaps",
     ];
-    let operators = tokens.iter().filter(|token| {
+    let chaining = |token: &&Token| {
         matches!(token.kind, Kind::Operator)
             || token.is("::")
             || (token.kind == Kind::Word && CHAINING.contains(&token.text.as_str()))
-    });
-    if operators.count() > MAX_OPERATORS {
-        return None;
-    }
-    let text = render(&without_table_commands(tokens));
+    };
+    tokens.iter().filter(chaining).count()
+}
+
+/// The one statement that the text is, to its end.
+fn parse(text: &str) -> Option<ast::Statement> {
     let parser = Parser::new(&PostgreSqlDialect {}).with_recursion_limit(MAX_NESTING);
-    let statements = parser.try_with_sql(&text).ok()?.parse_statements().ok()?;
-    let mut statements = statements.into_iter();
-    let first = statements.next()?;
-    statements.next().is_none().then_some(first)
+    let mut parser = parser.try_with_sql(text).ok()?;
+    let statement = parser.parse_statement().ok()?;
+    (parser.peek_token().token == tokenizer::Token::EOF).then_some(statement)
 }

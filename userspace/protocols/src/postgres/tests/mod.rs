@@ -3,6 +3,7 @@
 mod cancelling;
 mod codec;
 mod copying;
+mod corpus;
 mod flows;
 mod held;
 mod hostile;

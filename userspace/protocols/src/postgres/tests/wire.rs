@@ -277,6 +277,24 @@ impl End {
         true
     }
 
+    /// Lets the others have their turn.
+    pub(super) async fn quiet_turns(&self, turns: u32) {
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Says that no more comes.
+    pub(super) async fn shut(&mut self) {
+        let _ = self.0.shutdown().await;
+    }
+
+    /// The same, when nobody has anything left to do.
+    pub(super) async fn shut_later(&mut self) {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        self.shut().await;
+    }
+
     /// Reads to the end of the stream.
     pub(super) async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();

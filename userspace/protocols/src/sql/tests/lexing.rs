@@ -225,3 +225,18 @@ proptest::proptest! {
         let _ = analyse(&pieces.concat());
     }
 }
+
+#[test]
+fn the_corpus_is_read() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/sql");
+    let mut read = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let statements = analyse(&text);
+        assert!(!statements.is_empty(), "{text}");
+        let cached = crate::sql::ParseCache::default().analyse(&text);
+        assert_eq!(*cached, *statements, "{text}");
+        read += 1;
+    }
+    assert!(read > 10);
+}

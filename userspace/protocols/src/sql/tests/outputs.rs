@@ -196,6 +196,6 @@ fn what_is_not_understood_may_show_anything() {
         "execute p",
         "merge into a using b on true when matched then delete returning *",
     ] {
-        assert!(matches!(one(text).output, Output::Unknown), "{text}");
+        assert!(matches!(*one(text).output, Output::Unknown), "{text}");
     }
 }

@@ -1,0 +1,1 @@
+select a, count(*) from s.t join u using (id) where b = 'x''y' group by a order by 1 limit 5

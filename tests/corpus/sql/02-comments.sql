@@ -1,0 +1,1 @@
+select 1 -- ; delete from t /* a /* b */ ; */ ; select 2

@@ -1,0 +1,1 @@
+copy (select ssn from t) to stdout with (format csv, header, delimiter ';', force_quote *)

@@ -1,0 +1,1 @@
+explain (analyze, format json) with recursive r as (select 1 union all select * from r) table r

@@ -1,0 +1,1 @@
+set search_path = a, "B"; set local client_encoding = 'sjis'; select set_config('role', 'x', false)

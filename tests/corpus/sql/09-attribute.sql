@@ -1,0 +1,1 @@
+select t.pg_read_file, (t).lo_unlink from lower('/etc/passwd') t

@@ -1,0 +1,1 @@
+select row_to_json(p), p.ssn as x, (select ssn from p limit 1) from people p(a, ssn), lateral (values (p.ssn)) v

@@ -1,0 +1,1 @@
+create table if not exists s.t (id serial primary key, a numeric(10,2) default now()::text::int check (a > 0)); alter table s.t add b int; drop table s.t cascade

@@ -1,0 +1,1 @@
+merge into t using (select * from u) s on t.a = s.a when matched then update set b = 1 when not matched then insert values (1)
