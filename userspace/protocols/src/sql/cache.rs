@@ -49,7 +49,7 @@ impl ParseCache {
         let Some(key) = shape.key() else {
             return shape.analyse(tokens);
         };
-        if let Some(known) = lock(&self.shapes).find(key) {
+        if let Some(known) = lock(&self.shapes).find(&key) {
             return known;
         }
         let analysed = shape.analyse(tokens);
@@ -105,6 +105,21 @@ impl<T: Clone> Generations<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statements_of_the_same_shape_keep_their_kinds() {
+        let cache = ParseCache::default();
+        for text in ["select * from t; table t", "table t; select * from t"] {
+            let kinds = |all: &[Analysed]| -> Vec<String> {
+                all.iter().map(|one| one.statement.kind.clone()).collect()
+            };
+            assert_eq!(
+                kinds(&cache.analyse(text)),
+                kinds(&super::super::analyse(text)),
+                "{text}"
+            );
+        }
+    }
 
     #[test]
     fn the_same_text_is_analysed_once() {

@@ -31,9 +31,11 @@ impl Shape {
         }
     }
 
-    /// What it is kept by.
-    pub(crate) fn key(&self) -> Option<&str> {
-        self.text.as_deref()
+    /// What it is kept by: all that its analysis follows from. `TABLE t` and the query that it
+    /// stands for have the same text, and are not of the same kind.
+    pub(crate) fn key(&self) -> Option<String> {
+        let text = self.text.as_deref()?;
+        Some(format!("{}\0{:?}\0{text}", self.kind, self.least))
     }
 
     /// Parses it. The tokens are those that it was made of.
