@@ -221,8 +221,9 @@ fn scm_rights_udp() {
 }
 
 /// Port 53 belongs to the gate's own resolver, whoever was asked.
-fn on_port_53(name: &'static str, kind: Kind, end: End) {
-    match Sink::open(kind, 53) {
+fn on_port_53(name: &'static str, kind: Kind, host: u8, end: End) {
+    // An address each: a sink listens for as long as the tests run.
+    match Sink::open_at(kind, [127, 9, 9, host].into(), 53) {
         Ok(sink) => {
             let more = Vec::new();
             Way {
@@ -239,17 +240,17 @@ fn on_port_53(name: &'static str, kind: Kind, end: End) {
 
 #[test]
 fn cve_2026_32946_dns_over_tcp() {
-    on_port_53("dns_tcp", Kind::Tcp4, End::Resolved("rcode 5"));
+    on_port_53("dns_tcp", Kind::Tcp4, 1, End::Resolved("rcode 5"));
 }
 
 #[test]
 fn dns_over_udp() {
-    on_port_53("dns_udp", Kind::Udp4, End::Resolved("rcode 5"));
+    on_port_53("dns_udp", Kind::Udp4, 2, End::Resolved("rcode 5"));
 }
 
 #[test]
 fn no_dns_at_all_on_port_53() {
-    on_port_53("dns_garbage", Kind::Tcp4, End::Resolved("answer b''"));
+    on_port_53("dns_garbage", Kind::Tcp4, 3, End::Resolved("answer b''"));
 }
 
 #[test]

@@ -236,13 +236,28 @@ pub(crate) async fn serve_tcp(
     mut client: TcpStream,
     gate: &mut FlowGate,
 ) -> io::Result<()> {
-    while let Some(message) = read_framed(&mut client).await? {
+    while let Some(message) = framed_or_refused(&mut client, gate).await? {
         let Some(answer) = answer(proxy, gate, &message).await else {
             return Err(io::ErrorKind::InvalidData.into());
         };
         client.write_all(&framed(&answer)?).await?;
     }
     Ok(())
+}
+
+/// What ends within a message is no DNS: whatever it was, it is on record as refused.
+async fn framed_or_refused(
+    client: &mut TcpStream,
+    gate: &mut FlowGate,
+) -> io::Result<Option<Vec<u8>>> {
+    let message = read_framed(client).await;
+    if let Err(error) = &message
+        && error.kind() == io::ErrorKind::UnexpectedEof
+    {
+        let text = "the connection ended within a DNS message";
+        gate.refused(&Refusal::of(Cause::ClientBroken, text));
+    }
+    message
 }
 
 /// Judges a question and answers it; `None` where it is no question.
