@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exec::ProcessId;
 use crate::job::{Job, JobId};
-use crate::kernel::{Actor, Origin, Transport};
+use crate::kernel::{Origin, Transport};
 use crate::lineage::Lineage;
 use crate::session::{ApprovalId, Event, EventKind, OperationRecord, SessionId};
 use crate::summary::SessionSummary;
@@ -186,15 +186,6 @@ pub trait ApprovalDesk: Send + Sync {
         agree: bool,
         reason: Option<&str>,
     ) -> Result<u32, AnswerError>;
-}
-
-/// What the kernel side refused without a flow, for the record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefusedInKernel {
-    /// Who asked.
-    pub actor: Actor,
-    /// What.
-    pub refusal: crate::kernel::KernelRefusal,
 }
 
 /// One line of `sluice status`.
