@@ -11,7 +11,15 @@ use crate::error::{Result, StoreError};
 /// process ends, however it ends).
 #[derive(Debug)]
 pub(crate) struct WriterLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for WriterLock {
+    fn drop(&mut self) {
+        // A child that another thread is just starting has the descriptor until its exec, and
+        // closing ours would leave the log locked until then. The end of us lets go anyway.
+        let _ = self.file.unlock();
+    }
 }
 
 impl WriterLock {
@@ -34,7 +42,7 @@ impl WriterLock {
         // Only for the error that the next one sees; a full disk does not matter here.
         let _ = file.set_len(0);
         let _ = writeln!(&file, "{}", std::process::id());
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 
