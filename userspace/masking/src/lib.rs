@@ -12,6 +12,8 @@
 //! every anchor that could still cover it is decided (`stream`).
 
 mod column;
+mod command_line;
+mod command_options;
 mod compile;
 mod detect;
 mod error;

@@ -1,6 +1,7 @@
 //! The masker of a job, and masking whole values with it.
 
 use crate::column::ColumnGlob;
+use crate::command_line;
 use crate::compile::{KNOWN_SECRETS, compile, strictest};
 use crate::detect;
 use crate::error::MaskError;
@@ -12,6 +13,7 @@ use crate::spec::MaskRule;
 use crate::stream::{Format, StreamMasker};
 use globset::GlobMatcher;
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What a job's masks do; cheap to clone, shared by all its flows.
@@ -133,20 +135,30 @@ impl Masker {
         }
     }
 
-    /// Masks the arguments of a command. Where assignments are detected, what stands behind an
-    /// option that names a credential (`--password`, `-token`) is masked whole.
+    /// Masks the arguments of a command. Where assignments are detected, so is what options,
+    /// variables, headers and URLs say is a secret, however simple it is (`-psecret` of mysql,
+    /// `PGPASSWORD=x`, `--password x`, `user:x@host`).
     #[must_use]
     pub fn mask_argv(&self, argv: &[String], hits: &mut Hits) -> Vec<String> {
-        let before = [None].into_iter().chain(argv.iter().map(Some));
-        let masked = before.zip(argv).map(|(before, argument)| {
-            let named = before.is_some_and(|option| detect::assignment::is_option(option));
-            match self.0.assignment {
-                Some(identity) if named && !argument.is_empty() && !argument.starts_with('-') => {
-                    let masked = self.0.mask_whole(identity, argument.as_bytes(), hits);
-                    String::from_utf8_lossy(&masked).into_owned()
-                }
-                _ => self.mask_text(argument, hits).into_owned(),
+        let Some(identity) = self.0.assignment else {
+            let masked = argv.iter().map(|text| self.mask_text(text, hits));
+            return masked.map(Cow::into_owned).collect();
+        };
+        let secrets = command_line::secrets(argv);
+        let masked = argv.iter().zip(secrets).map(|(argument, secrets)| {
+            let mut masked = String::new();
+            let mut at = 0;
+            for Range { start, end } in secrets {
+                let before = argument.get(at..start).unwrap_or_default();
+                masked.push_str(&self.mask_text(before, hits));
+                let secret = argument.get(start..end).unwrap_or_default();
+                let mask = self.0.mask_whole(identity, secret.as_bytes(), hits);
+                masked.push_str(&String::from_utf8_lossy(&mask));
+                at = end;
             }
+            let rest = argument.get(at..).unwrap_or_default();
+            masked.push_str(&self.mask_text(rest, hits));
+            masked
         });
         masked.collect()
     }

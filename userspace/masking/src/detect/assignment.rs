@@ -81,15 +81,6 @@ pub(crate) fn probe(view: &View<'_>, end: usize, password: bool) -> Probe {
     })
 }
 
-/// Whether an argument is an option whose value is a credential: `--db-password`, `-token`.
-pub(crate) fn is_option(argument: &str) -> bool {
-    let name = argument.trim_start_matches('-').to_ascii_lowercase();
-    let names = PASSWORD_NAMES
-        .iter()
-        .chain(["token", "api-key", "api_key", "apikey"].iter());
-    name.len() < argument.len() && names.into_iter().any(|ending| name.ends_with(ending))
-}
-
 /// Where the value begins that is assigned to the name that goes on at `at`, and the rest of
 /// that name. What gitleaks writes as one expression in every rule: up to 20 characters of name,
 /// quotes, a separator, quotes.
