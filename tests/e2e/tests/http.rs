@@ -89,6 +89,33 @@ fn several_requests_of_one_connection_are_one_session() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_session_has_the_name_that_its_request_proved() -> anyhow::Result<()> {
+    let names = ["api.internal", "web.internal"];
+    let test = "a_session_has_the_name_that_its_request_proved";
+    let Some(world) = World::or_skip(test, &names)? else {
+        return Ok(());
+    };
+    let peer = web::serve(&world.sluice)?;
+    let get = |name: &str| {
+        format!(
+            "curl -sS -m 20 http://{name}:{}/open/x -o /dev/null",
+            peer.port
+        )
+    };
+    let script = [get(names[1]), get(names[0]), get(names[1])].join("; ");
+    let both = POLICY.replace("host: api.internal", "host: [api.internal, web.internal]");
+    let job = world.gated(&both, &script)?;
+    let sessions = world.sluice.sessions_of("http")?;
+    let hosts: Vec<&Value> = sessions.iter().map(|s| &s["destination"]["host"]).collect();
+    ensure!(
+        hosts == [names[1], names[0], names[1]],
+        "{hosts:?} {}",
+        shown(&job)
+    );
+    Ok(())
+}
+
+#[test]
 fn pipelined_requests_are_answered_in_order() -> anyhow::Result<()> {
     let Some((world, peer)) = world("pipelined_requests_are_answered_in_order")? else {
         return Ok(());

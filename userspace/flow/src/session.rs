@@ -95,6 +95,10 @@ pub struct OperationRecord {
     /// HTTP: the host asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// The name that this operation proved for the destination, where the address alone did not:
+    /// it has several, and the Host header says which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proved_host: Option<String>,
     /// HTTP: the protocol that it wants to change to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<String>,

@@ -39,7 +39,7 @@ pub struct DestinationSummary {
     pub ip: IpAddr,
     /// Port asked for.
     pub port: u16,
-    /// Name proved for it.
+    /// Name proved for it: by the address, else by the first operation that proved one.
     pub host: Option<String>,
 }
 
@@ -124,6 +124,11 @@ impl SessionSummary {
             EventKind::Operation(operation) => {
                 self.operations += 1;
                 self.protocol.clone_from(&operation.protocol);
+                if let Some(destination) = &mut self.destination
+                    && destination.host.is_none()
+                {
+                    destination.host.clone_from(&operation.proved_host);
+                }
             }
             EventKind::Verdict { because, .. } => {
                 self.stricter(because.decision.word());
@@ -173,6 +178,64 @@ impl SessionSummary {
     fn decided_by(&mut self, rule: &RuleRef) {
         if !self.rules.contains(rule) {
             self.rules.push(rule.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::destination::Destination;
+    use crate::session::{OperationRecord, SessionOpened};
+
+    fn opened(host: Option<&str>) -> EventKind {
+        let address: SocketAddr = "192.0.2.1:80".parse().unwrap();
+        EventKind::Opened(Box::new(SessionOpened {
+            job: None,
+            destination: Some(Destination {
+                host: host.map(str::to_owned),
+                ..Destination::of(address)
+            }),
+            peer: address,
+            lineage: crate::lineage::Lineage::default(),
+        }))
+    }
+
+    fn proves(host: Option<&str>) -> EventKind {
+        EventKind::Operation(Box::new(OperationRecord {
+            proved_host: host.map(str::to_owned),
+            ..OperationRecord::default()
+        }))
+    }
+
+    #[test]
+    fn a_destination_has_the_name_of_its_address_else_the_first_that_an_operation_proved() {
+        for (of_address, operations, host) in [
+            (Some("a"), vec![Some("b")], Some("a")),
+            (None, vec![None, Some("b"), Some("c")], Some("b")),
+            (None, vec![None], None),
+        ] {
+            let id = SessionId::new();
+            let mut summary = SessionSummary::new(id, Timestamp::UNIX_EPOCH);
+            let operations = operations.into_iter().map(proves);
+            for (seq, kind) in [opened(of_address)]
+                .into_iter()
+                .chain(operations)
+                .enumerate()
+            {
+                let (session, at) = (id, Timestamp::UNIX_EPOCH);
+                let seq = seq as u64;
+                summary.apply(&Event {
+                    session,
+                    seq,
+                    at,
+                    kind,
+                });
+            }
+            let destination = summary.destination.unwrap();
+            assert_eq!(destination.host.as_deref(), host, "{of_address:?}");
         }
     }
 }

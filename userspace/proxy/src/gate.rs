@@ -293,7 +293,10 @@ impl Gate for FlowGate {
             }
         };
         let job = &self.asker.job;
-        let record = operation_record(&operation, job, masker.as_deref(), verdict.payload);
+        let mut record = operation_record(&operation, job, masker.as_deref(), verdict.payload);
+        if self.asker.host.proved().is_none() {
+            record.proved_host = host.proved().map(|name| job.masked_text(name));
+        }
         let for_people = matches!(verdict.decision, Decision::Approve(_)).then(|| record.clone());
         let operation = match self.write(record, &verdict).await {
             Ok(operation) => operation,

@@ -83,6 +83,10 @@ struct Fixture {
 }
 
 fn fixture(rules: &str) -> Fixture {
+    fixture_of(rules, HostFact::Proved("api.example.com".to_owned()))
+}
+
+fn fixture_of(rules: &str, host: HostFact) -> Fixture {
     let job = Job {
         id: JobId::new(),
         name: "j".to_owned(),
@@ -97,7 +101,7 @@ fn fixture(rules: &str) -> Fixture {
         job: Arc::clone(&job),
         lineage: lineage(),
         destination: Destination::of(address),
-        host: HostFact::Proved("api.example.com".to_owned()),
+        host,
     };
     let (memory, desk) = (Memory::default(), Arc::<Desk>::default());
     let flow = asker.flow_policy();
@@ -194,6 +198,34 @@ async fn a_name_that_does_not_agree_is_its_own_cause() {
         panic!("allowed")
     };
     assert_eq!(refusal.cause, Cause::HostDisagrees);
+}
+
+#[tokio::test]
+async fn a_name_that_the_operation_proves_is_on_record() {
+    let names = ["api.example.com", "web.example.com"].map(str::to_owned);
+    for (host, claimed, proved) in [
+        (
+            HostFact::resolved(&names),
+            "Web.example.com:80",
+            Some("web.example.com"),
+        ),
+        (HostFact::resolved(&names), "other.example.com", None),
+        (HostFact::resolved(&names), "192.0.2.1", None),
+        (HostFact::Unknown, "web.example.com", None),
+        (
+            HostFact::Proved("api.example.com".to_owned()),
+            "api.example.com",
+            None,
+        ),
+    ] {
+        let mut f = fixture_of(GET, host);
+        let _ = f.gate.judge(request("GET", "/", claimed)).await;
+        let events = f.memory.events.lock().unwrap();
+        let Some(EventKind::Operation(record)) = events.first() else {
+            panic!("{events:?}")
+        };
+        assert_eq!(record.proved_host.as_deref(), proved, "{claimed}");
+    }
 }
 
 #[tokio::test]
