@@ -58,6 +58,9 @@ pub mod argv {
     pub const CWD_TRUNCATED: u32 = 4;
     /// The executed path is longer than what is copied.
     pub const FILENAME_TRUNCATED: u32 = 8;
+    /// The process is in a user namespace that is not the initial one: what a path names there,
+    /// its maker chose with a mount or a `chroot` that needed no privilege.
+    pub const OTHER_ROOT: u32 = 16;
 }
 
 /// A member runs a new program image. After it: `filename_len` bytes of the path as it was
@@ -140,6 +143,10 @@ pub mod reason {
     pub const NO_LISTENER: u8 = 7;
     /// The socket could not be remembered.
     pub const NO_MEMORY: u8 = 8;
+    /// The process could not be remembered: PROCESSES is full.
+    pub const NO_TAG: u8 = 9;
+    /// The socket was connected outside of every job, and a member sends on it.
+    pub const HANDED_IN: u8 = 10;
 }
 
 /// Something of a member was refused.

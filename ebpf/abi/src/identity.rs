@@ -32,6 +32,9 @@ pub mod tag {
     pub const ROOT: u32 = 2;
     /// Found in a runner's cgroup without a tag of its own.
     pub const ADOPTED: u32 = 4;
+    /// PROCESSES was full: the process is a member by its cgroup only, and is refused. Never in
+    /// PROCESSES, only in a [`super::Member`].
+    pub const UNTAGGED: u32 = 8;
 }
 
 /// A registered cgroup: the value of RUNNERS, keyed by cgroup id.
@@ -48,7 +51,8 @@ pub struct Runner {
 
 /// Bits of [`Runner::flags`].
 pub mod runner {
-    /// The cgroup was empty when it was registered: the first exec in it is the job's root.
+    /// The cgroup was empty when it was registered: the first exec in it is the job's root, and
+    /// takes the bit away.
     pub const FRESH: u32 = 1;
 }
 

@@ -23,10 +23,10 @@ pub use socket::{FlowKey, Origin, SocketTag, kind};
 pub use state::{Counter, STATE_OPEN_WHEN_DOWN, State};
 
 /// Names the layout of everything in this crate; raised with every change of it.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Processes of all jobs that can be members at the same time.
-pub const PROCESSES_MAX: usize = 65_536;
+pub const PROCESSES_MAX: u32 = 65_536;
 /// Runner and job cgroups that can be registered at the same time.
 pub const RUNNERS_MAX: usize = 4_096;
 /// Redirected connections that wait for the proxy's accept, and datagram sockets, at a time.

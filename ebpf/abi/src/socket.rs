@@ -12,6 +12,9 @@ pub mod kind {
     pub const DNS: u8 = 2;
     /// Connected while the daemon was away and its configuration lets that pass.
     pub const OPEN: u8 = 3;
+    /// Connected outside of every job, and then a member sent on it: nothing leaves it any more,
+    /// whoever sends, because what was queued leaves later and in nobody's name.
+    pub const HANDED_IN: u8 = 4;
 }
 
 /// The value of SOCKETS, the socket storage of members' sockets.

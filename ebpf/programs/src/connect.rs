@@ -4,10 +4,11 @@ use crate::address::{Side, asked, loopback, rewrite, socket};
 use crate::decision::{Asked, Decision, decide, dns_port};
 use crate::maps::{SOCKETS, STATE};
 use crate::membership::acting;
-use crate::report::{count, refuse};
+use crate::offsets::MPTCP_KNOWN;
+use crate::report::{count, current_thread, refuse};
 use aya_ebpf::EbpfContext as _;
-use aya_ebpf::helpers::generated::bpf_get_netns_cookie;
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns};
+use aya_ebpf::helpers::generated::{bpf_get_netns_cookie, bpf_skc_to_mptcp_sock};
+use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::programs::SockAddrContext;
 use core::ffi::c_void;
 use sluice_abi::{Counter, FAMILY_V4, FAMILY_V6, Member, SocketTag, State, hook, kind, reason};
@@ -78,14 +79,15 @@ fn turn(
             return DENY;
         }
     };
-    let known = SOCKETS.make(socket(ctx));
+    let sk = socket(ctx);
+    let known = SOCKETS.make(sk);
     if known.is_null() {
         count(Counter::LostSockets);
         refuse(member, asked.refusal(hook, reason::NO_MEMORY));
         return DENY;
     }
     // SAFETY: not null, so a value of the map; one socket is connected by one thread at a time.
-    unsafe { remember(known, &member, netns, &asked, kind) };
+    unsafe { remember(sk, known, &member, netns, &asked, kind) };
     match kind {
         kind::OPEN => {
             count(Counter::PassedDown);
@@ -99,7 +101,14 @@ fn turn(
 }
 
 #[inline(always)]
-unsafe fn remember(known: *mut SocketTag, member: &Member, netns: u64, asked: &Asked, kind: u8) {
+unsafe fn remember(
+    sk: *mut c_void,
+    known: *mut SocketTag,
+    member: &Member,
+    netns: u64,
+    asked: &Asked,
+    kind: u8,
+) {
     // SAFETY: the caller's.
     unsafe {
         (*known).member = *member;
@@ -108,6 +117,27 @@ unsafe fn remember(known: *mut SocketTag, member: &Member, netns: u64, asked: &A
         (*known).port = asked.port;
         (*known).family = if asked.is_v4() { FAMILY_V4 } else { FAMILY_V6 };
         (*known).kind = kind;
-        (*known).tid = bpf_get_current_pid_tgid() as u32;
+        (*known).tid = current_thread();
+    }
+    // SAFETY: the caller's.
+    remember_whole(sk, unsafe { &*known });
+}
+
+/// An MPTCP connection is asked for its peer by the socket that the member has; what is connected
+/// is a subflow of it.
+#[inline(always)]
+fn remember_whole(sk: *mut c_void, known: &SocketTag) {
+    if MPTCP_KNOWN.load() == 0 {
+        return;
+    }
+    // SAFETY: the verifier checks that it is a socket; null where it is no subflow.
+    let whole: *mut c_void = unsafe { bpf_skc_to_mptcp_sock(sk) }.cast();
+    if whole.is_null() {
+        return;
+    }
+    let of = SOCKETS.make(whole);
+    if !of.is_null() {
+        // SAFETY: not null, so a value of the map.
+        unsafe { *of = *known };
     }
 }

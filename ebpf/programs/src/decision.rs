@@ -1,7 +1,7 @@
 //! Where a member's connection or datagram goes. Pure: what it says follows from its arguments.
 
 use crate::report::Refusal;
-use sluice_abi::{Member, STATE_OPEN_WHEN_DOWN, State, kind, reason};
+use sluice_abi::{Member, STATE_OPEN_WHEN_DOWN, State, kind, reason, tag};
 
 /// `SOCK_STREAM`
 pub const STREAM: u32 = 1;
@@ -80,6 +80,9 @@ pub fn decide(state: &State, member: &Member, netns: u64, now: u64, asked: &Aske
             return Decision::Pass;
         }
         return Decision::Refuse(reason::DOWN);
+    }
+    if member.flags & tag::UNTAGGED != 0 {
+        return Decision::Refuse(reason::NO_TAG);
     }
     if netns != state.netns {
         return Decision::Refuse(reason::NETNS);

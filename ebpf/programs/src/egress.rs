@@ -3,6 +3,7 @@
 
 use crate::decision::{MAPPED, dns_port, is_loopback, proxy_port};
 use crate::flow::origin;
+use crate::handed_in;
 use crate::maps::{FLOWS, SOCKETS, STATE};
 use crate::report::{Refusal, count, refuse};
 use aya_ebpf::EbpfContext as _;
@@ -10,7 +11,7 @@ use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_skb_load_bytes};
 use aya_ebpf::programs::SkBuffContext;
 use core::ffi::c_void;
 use core::ptr::{addr_of, read_volatile};
-use sluice_abi::{Counter, FlowKey, PROTO_TCP, PROTO_UDP, SocketTag, State, hook, kind, reason};
+use sluice_abi::{Counter, FAMILY_V4, FAMILY_V6, FlowKey, PROTO_TCP, PROTO_UDP, SocketTag, State, hook, kind, reason};
 
 use crate::address::loopback;
 
@@ -39,25 +40,46 @@ pub fn leaving(ctx: &SkBuffContext) -> i32 {
     }
     let known = SOCKETS.find(sk);
     if known.is_null() {
-        return PASS;
+        return nobodys(ctx, sk);
     }
     // SAFETY: not null, so a value of the map.
     let known = unsafe { &*known };
     if known.kind == kind::OPEN {
         return PASS;
     }
+    if known.kind == kind::HANDED_IN {
+        count(Counter::EgressDropped);
+        return DROP; // told when the first packet was refused
+    }
     let Some(state) = STATE.get(0) else {
         return DROP;
     };
     let packet = parse(ctx).unwrap_or_default();
     if !may_leave(state, known, &packet) {
-        refuse(known.member, stray(known, &packet));
+        refuse(known.member, refusal(known.family, &packet));
         return DROP;
     }
     if packet.protocol == PROTO_UDP {
         note_datagram(ctx, known, &packet);
     }
     PASS
+}
+
+/// A packet of a socket that no member made or connected: none of our business, unless a member
+/// sends it.
+#[inline(always)]
+fn nobodys(ctx: &SkBuffContext, sk: *mut c_void) -> i32 {
+    let Some(member) = handed_in::sender(sk) else {
+        return PASS;
+    };
+    let packet = parse(ctx).unwrap_or_default();
+    let family = if packet.v4 { FAMILY_V4 } else { FAMILY_V6 };
+    let what = Refusal {
+        reason: reason::HANDED_IN,
+        ..refusal(family, &packet)
+    };
+    refuse(member, what);
+    DROP
 }
 
 /// Whether the packet goes where its socket was turned.
@@ -95,13 +117,13 @@ fn note_datagram(ctx: &SkBuffContext, known: &SocketTag, packet: &Packet) {
 }
 
 #[inline(always)]
-fn stray(known: &SocketTag, packet: &Packet) -> Refusal {
+fn refusal(family: u8, packet: &Packet) -> Refusal {
     Refusal {
         hook: hook::EGRESS,
         reason: reason::STRAY,
         ip: packet.target,
         port: packet.target_port,
-        family: u32::from(known.family),
+        family: u32::from(family),
         socket_type: 0,
         protocol: u32::from(packet.protocol),
     }

@@ -4,8 +4,8 @@
 
 use crate::maps::{EVENTS, SCRATCH};
 use crate::offsets::{
-    BPRM_ARGC, BPRM_FILENAME, DENTRY_NAME, DENTRY_PARENT, FS_PWD, MM_ARG_END, MM_ARG_START,
-    MOUNT_MNT, MOUNT_MOUNTPOINT, MOUNT_PARENT, PATH_DENTRY, PATH_MNT, QSTR_NAME, TASK_FS, TASK_MM,
+    BPRM_ARGC, BPRM_FILENAME, CRED_USER_NS, DENTRY_NAME, DENTRY_PARENT, FS_PWD, MM_ARG_END, MM_ARG_START,
+    MOUNT_MNT, MOUNT_MOUNTPOINT, MOUNT_PARENT, PATH_DENTRY, PATH_MNT, QSTR_NAME, TASK_CRED, TASK_FS, TASK_MM, USER_NS_LEVEL,
     VFSMOUNT_ROOT, peek,
 };
 use crate::report::{NO_WAKEUP, head};
@@ -39,7 +39,7 @@ pub fn tell(task: u64, bprm: u64, member: Member) -> bool {
     let event: *mut ExecEvent = scratch.cast();
     // SAFETY: the scratch buffer is larger than a head and what END_MASK lets follow it.
     let parts: *mut u8 = unsafe { event.add(1).cast() };
-    let mut flags = 0;
+    let mut flags = other_root(task);
 
     let filename = copy_filename(parts, bprm, &mut flags);
     let argv = copy_argv(parts, filename, task, &mut flags);
@@ -72,6 +72,14 @@ pub fn tell(task: u64, bprm: u64, member: Member) -> bool {
             NO_WAKEUP,
         ) == 0
     }
+}
+
+/// Whether paths are what the process, or who started it, made of them.
+#[inline(always)]
+fn other_root(task: u64) -> u32 {
+    let user_ns: u64 = peek(peek(task, &TASK_CRED), &CRED_USER_NS);
+    let level: u32 = peek(user_ns, &USER_NS_LEVEL);
+    if level == 0 { 0 } else { argv::OTHER_ROOT }
 }
 
 /// The path as it was executed, with its NUL.

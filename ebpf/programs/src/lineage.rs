@@ -1,7 +1,7 @@
 //! The tag spreads at fork, is counted up at exec, and goes when the last thread ends.
 
 use crate::exec_event;
-use crate::maps::{PROCESSES, STATE};
+use crate::maps::{PROCESSES, RUNNERS, STATE};
 use crate::membership::{current, current_process, of, remember, runner};
 use crate::offsets::{
     GENERATION, SIGNAL_LIVE, TASK_EXIT_CODE, TASK_SIGNAL, TASK_START_BOOTTIME, TASK_TGID, peek,
@@ -14,7 +14,7 @@ use sluice_abi::{
 
 /// While an upgrade has two loadings attached, only one of them acts.
 #[inline(always)]
-fn active() -> Option<&'static State> {
+pub fn active() -> Option<&'static State> {
     let state = STATE.get(0)?;
     (state.generation == GENERATION.load()).then_some(state)
 }
@@ -64,9 +64,8 @@ pub fn executed(task: u64, bprm: u64) -> Option<()> {
             }
         }
         None => {
-            let runner = runner(state)?;
-            let fresh = runner.flags & in_runner::FRESH != 0;
-            let flags = if fresh {
+            let (cgroup, runner) = runner(state)?;
+            let flags = if took_root(cgroup) {
                 tag::ROOT
             } else {
                 tag::ADOPTED | tag::INCOMPLETE
@@ -88,6 +87,21 @@ pub fn executed(task: u64, bprm: u64) -> Option<()> {
         }
     }
     Some(())
+}
+
+/// Whether the job of this cgroup has no root yet; it has one then. Who comes later without a tag
+/// found PROCESSES full, or was put there from outside: never a root.
+#[inline(always)]
+fn took_root(cgroup: u64) -> bool {
+    let Some(runner) = RUNNERS.get_ptr_mut(cgroup) else {
+        return false;
+    };
+    // SAFETY: a value of the map; `sluice enter` is alone in the cgroup when it executes.
+    unsafe {
+        let fresh = (*runner).flags & in_runner::FRESH != 0;
+        (*runner).flags &= !in_runner::FRESH;
+        fresh
+    }
 }
 
 /// `sched_process_exit`: runs in each thread that ends.

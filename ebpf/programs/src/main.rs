@@ -13,6 +13,7 @@ mod decision;
 mod egress;
 mod exec_event;
 mod flow;
+mod handed_in;
 mod lineage;
 mod maps;
 mod membership;
@@ -112,6 +113,13 @@ pub fn sluice_exec(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn sluice_exit(ctx: BtfTracePointContext) -> i32 {
     let _ = lineage::exited(ctx.arg(0));
+    0
+}
+
+/// Something was sent on a socket: (socket, length, flags).
+#[btf_tracepoint(function = "sock_send_length")]
+pub fn sluice_sent(ctx: BtfTracePointContext) -> i32 {
+    let _ = handed_in::sent(ctx.arg(0));
     0
 }
 

@@ -13,7 +13,7 @@ use sluice_abi::{
 
 /// Who is a member. Never LRU: an evicted entry would be a process that got away.
 #[btf_map]
-pub static PROCESSES: HashMap<ProcessKey, ProcessTag, PROCESSES_MAX> = HashMap::new();
+pub static PROCESSES: HashMap<ProcessKey, ProcessTag, { PROCESSES_MAX as usize }> = HashMap::new();
 
 /// Cgroups (by id) whose processes, at any depth below, are members.
 #[btf_map]

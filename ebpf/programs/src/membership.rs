@@ -1,10 +1,10 @@
 //! Who is a member: a process that carries a tag, or one in a registered cgroup or below it.
 
 use crate::maps::{PROCESSES, RUNNERS, SOCKETS};
-use crate::offsets::{TASK_GROUP_LEADER, TASK_START_BOOTTIME, peek};
+use crate::offsets::{TASK_GROUP_LEADER, TASK_START_BOOTTIME, TASK_TGID, peek};
 use crate::report::{count, emit, head};
 use aya_ebpf::helpers::generated::{bpf_get_current_ancestor_cgroup_id, bpf_get_current_cgroup_id};
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_task};
+use aya_ebpf::helpers::bpf_get_current_task;
 use core::ffi::c_void;
 use sluice_abi::{
     ADOPTED, AdoptedEvent, Counter, Member, ProcessKey, ProcessTag, RUNNER_DEPTH_MAX, Runner,
@@ -19,14 +19,15 @@ pub fn current_process() -> ProcessKey {
     let leader: u64 = peek(task, &TASK_GROUP_LEADER);
     ProcessKey {
         started: peek(leader, &TASK_START_BOOTTIME),
-        tgid: (bpf_get_current_pid_tgid() >> 32) as u32,
+        tgid: peek(task, &TASK_TGID),
         pad: 0,
     }
 }
 
-/// The registered cgroup that the current process is in or below, the nearest to the root.
+/// The registered cgroup that the current process is in or below, the nearest to the root, and
+/// its id.
 #[inline(always)]
-pub fn runner(state: &State) -> Option<Runner> {
+pub fn runner(state: &State) -> Option<(u64, Runner)> {
     let deepest = state.runner_depth;
     for level in 1..=RUNNER_DEPTH_MAX {
         if level > deepest {
@@ -39,7 +40,7 @@ pub fn runner(state: &State) -> Option<Runner> {
         }
         // SAFETY: the value is copied at once.
         if let Some(runner) = unsafe { RUNNERS.get(id) } {
-            return Some(*runner);
+            return Some((id, *runner));
         }
     }
     None
@@ -53,7 +54,7 @@ pub fn current(state: &State) -> Option<Member> {
     if let Some(found) = unsafe { PROCESSES.get(process) } {
         return Some(of(process, *found));
     }
-    let runner = runner(state)?;
+    let (_, runner) = runner(state)?;
     Some(adopt(process, runner.job))
 }
 
@@ -85,12 +86,15 @@ pub fn of(process: ProcessKey, found: ProcessTag) -> Member {
 
 #[inline(always)]
 fn adopt(process: ProcessKey, job: u64) -> Member {
-    let found = ProcessTag {
+    let mut found = ProcessTag {
         job,
         ordinal: 0,
         flags: tag::ADOPTED | tag::INCOMPLETE,
     };
-    remember(&process, &found);
+    if !remember(&process, &found) {
+        found.flags |= tag::UNTAGGED;
+        return of(process, found);
+    }
     let member = of(process, found);
     count(Counter::Adopted);
     // SAFETY: a helper without arguments.
@@ -102,10 +106,13 @@ fn adopt(process: ProcessKey, job: u64) -> Member {
     member
 }
 
-/// Tags a process; a full map is counted, and the process stays a member by its cgroup only.
+/// Tags a process; false when the map is full, which is counted. Such a process is a member by its
+/// cgroup only, and is refused ([`tag::UNTAGGED`]).
 #[inline(always)]
-pub fn remember(process: &ProcessKey, found: &ProcessTag) {
-    if PROCESSES.insert(process, found, 0).is_err() {
+pub fn remember(process: &ProcessKey, found: &ProcessTag) -> bool {
+    let told = PROCESSES.insert(process, found, 0).is_ok();
+    if !told {
         count(Counter::LostTags);
     }
+    told
 }

@@ -20,6 +20,8 @@ offsets! {
     TASK_START_BOOTTIME;
     /// `task_struct.tgid`
     TASK_TGID;
+    /// `task_struct.pid`
+    TASK_PID;
     /// `task_struct.exit_code`
     TASK_EXIT_CODE;
     /// `task_struct.signal`
@@ -28,6 +30,12 @@ offsets! {
     TASK_MM;
     /// `task_struct.fs`
     TASK_FS;
+    /// `task_struct.cred`
+    TASK_CRED;
+    /// `cred.user_ns`
+    CRED_USER_NS;
+    /// `user_namespace.level`
+    USER_NS_LEVEL;
     /// `signal_struct.live`
     SIGNAL_LIVE;
     /// `mm_struct.arg_start`
@@ -58,6 +66,19 @@ offsets! {
     MOUNT_PARENT;
     /// `mount.mnt_mountpoint`
     MOUNT_MOUNTPOINT;
+    /// `sock.sk_lock.owned`
+    SOCK_OWNED;
+    /// `sock.sk_type`
+    SOCK_TYPE;
+    /// `sock.__sk_common.skc_family`
+    SOCK_FAMILY;
+    /// `sock.sk_socket`
+    SOCK_SOCKET;
+    /// `socket.file`
+    SOCKET_FILE;
+    /// Not an offset: 1 where this kernel has MPTCP. Constant to the verifier, so that a kernel
+    /// without it does not see the call that it lacks.
+    MPTCP_KNOWN;
     /// Not an offset: the number of this loading, compared with `State::generation`.
     GENERATION;
 }

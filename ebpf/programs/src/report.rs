@@ -1,8 +1,9 @@
 //! Counters and events.
 
 use crate::maps::{EVENTS, STATS};
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns};
-use sluice_abi::{Counter, EventHead, Member, REFUSED, RefusedEvent, reason};
+use crate::offsets::{TASK_PID, peek};
+use aya_ebpf::helpers::{bpf_get_current_task, bpf_ktime_get_boot_ns};
+use sluice_abi::{Counter, EventHead, Member, REFUSED, RefusedEvent, hook, reason};
 
 /// `BPF_RB_NO_WAKEUP`: the daemon drains every few milliseconds, a wake-up a event costs more.
 pub const NO_WAKEUP: u64 = 1;
@@ -21,11 +22,19 @@ pub fn count(counter: Counter) {
 pub fn head(kind: u32, member: Member) -> EventHead {
     EventHead {
         kind,
-        tid: bpf_get_current_pid_tgid() as u32,
+        tid: current_thread(),
         // SAFETY: a helper without arguments.
         at: unsafe { bpf_ktime_get_boot_ns() },
         member,
     }
+}
+
+/// Id of the current thread. Not by `bpf_get_current_pid_tgid`, which programs for packets have
+/// only since Linux 6.10.
+#[inline(always)]
+pub fn current_thread() -> u32 {
+    // SAFETY: a helper without arguments.
+    peek(unsafe { bpf_get_current_task() }, &TASK_PID)
 }
 
 /// Puts a fixed-size event into the ring buffer; false when it is full.
@@ -66,7 +75,7 @@ pub struct Refusal {
 /// Counts a refusal and tells it.
 #[inline(always)]
 pub fn refuse(member: Member, what: Refusal) {
-    if what.reason == reason::STRAY {
+    if what.hook == hook::EGRESS {
         count(Counter::EgressDropped);
     } else {
         count(Counter::Refused);

@@ -5,6 +5,7 @@
 //! under `sluice run`, where the sink must see nothing and the record must tell of the attempt.
 
 mod dns;
+mod giver;
 mod http_sink;
 mod namespace;
 mod record;
@@ -13,11 +14,12 @@ mod vector;
 mod witness;
 
 pub use dns::Dns;
+pub use giver::{Giver, Patient};
 pub use http_sink::HttpSink;
 pub use namespace::Namespace;
 pub use record::{leaf, refusals};
 pub use sink::{Kind, Seen, Sink};
-pub use vector::{cgroup_root, direct, job, outcome, python, vector};
+pub use vector::{cgroup_root, direct, direct_to, job, outcome, python, vector, vector_line};
 pub use witness::Witness;
 
 /// Refuses everything.

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -35,13 +36,19 @@ pub fn cgroup_root() -> &'static str {
     }
 }
 
-fn command_line(name: &str, sink: &Sink, word: &str, more: &[&str]) -> Vec<String> {
+/// The command line of a vector.
+#[must_use]
+pub fn vector_line(name: &str, to: SocketAddr, word: &str, more: &[String]) -> Vec<String> {
     let vector = vector(name).to_string_lossy().into_owned();
-    let (host, port) = (sink.address().to_string(), sink.port().to_string());
+    let (host, port) = (to.ip().to_string(), to.port().to_string());
     // -B: no __pycache__ beside the vectors.
-    let mut line = vec![python(), "-B", &vector, &host, &port, word];
-    line.extend(more);
-    line.into_iter().map(str::to_owned).collect()
+    let line = [python(), "-B", &vector, &host, &port, word].map(str::to_owned);
+    line.into_iter().chain(more.iter().cloned()).collect()
+}
+
+fn command_line(name: &str, sink: &Sink, word: &str, more: &[&str]) -> Vec<String> {
+    let more: Vec<String> = more.iter().map(|it| (*it).to_owned()).collect();
+    vector_line(name, (sink.address(), sink.port()).into(), word, &more)
 }
 
 /// What a vector, or the last process of it, said last.
@@ -55,7 +62,23 @@ pub fn outcome(output: &str) -> String {
 /// # Errors
 /// When Python cannot be executed.
 pub fn direct(name: &str, sink: &Sink, word: &str, more: &[&str]) -> anyhow::Result<String> {
-    let line = command_line(name, sink, word, more);
+    run(&command_line(name, sink, word, more))
+}
+
+/// The same to an address.
+///
+/// # Errors
+/// When Python cannot be executed.
+pub fn direct_to(
+    name: &str,
+    to: SocketAddr,
+    word: &str,
+    more: &[String],
+) -> anyhow::Result<String> {
+    run(&vector_line(name, to, word, more))
+}
+
+fn run(line: &[String]) -> anyhow::Result<String> {
     let (program, arguments) = line.split_first().context("a vector")?;
     let output = Command::new(program).args(arguments).output()?;
     let errors = String::from_utf8_lossy(&output.stderr);

@@ -150,6 +150,33 @@ fn a_stopped_gate_lets_nothing_out_and_opens_again() {
     assert_eq!(next.status, 0, "{next:?}");
 }
 
+#[test]
+fn a_gate_whose_pins_are_unlinked_stays_shut() {
+    if let Some(why) = cannot_capture() {
+        return skipped("a_gate_whose_pins_are_unlinked_stays_shut", why);
+    }
+    let (sluice, sink) = (Sluice::new().unwrap(), Sink::open(Kind::Tcp4, 0).unwrap());
+    let (vector, pins) = (vector("tcp4"), sluice.state().join("bpf"));
+    let (vector, pins) = (vector.display(), pins.display());
+    let (host, port) = (sink.address(), sink.port());
+    let tries = |word| format!("{} -B {vector} {host} {port} {word}", python());
+    let open = Command::new("sh").args(["-c", &tries("word-off")]).output();
+    assert_eq!(String::from_utf8_lossy(&open.unwrap().stdout), "out\n");
+    sink.must_see("word-off").unwrap();
+    sink.so_far().unwrap();
+
+    let script = format!(
+        "F=\"find {pins} -type f ! -name *.debug\"; $F | wc -l; $F -delete; $F | wc -l; {}",
+        tries("word-on")
+    );
+    let job = sluice.run(CLOSED, &script).unwrap();
+    let lines: Vec<&str> = job.stdout.split_whitespace().collect();
+    assert!(lines[0].parse::<u32>().unwrap() > 14, "{job:?}");
+    assert_eq!(lines[1..], ["0", "ECONNRESET"], "{job:?}");
+    sink.must_have_seen_nothing("word-on").unwrap();
+    assert_eq!(sluice.run(CLOSED, "true").unwrap().status, 0);
+}
+
 fn is_dead(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat

@@ -9,16 +9,13 @@
     reason = "all of it is test code; clippy knows only #[test] functions as such"
 )]
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use nix::sys::signal::Signal;
 use serde_json::Value;
 use sluice_evasion::{
-    CLOSED, Kind, Namespace, Sink, cgroup_root, direct, job, leaf, outcome, python, refusals,
-    vector,
+    CLOSED, Giver, Kind, Namespace, Sink, cgroup_root, direct, job, leaf, outcome, python, refusals,
 };
-use sluice_harness::{Daemonised, Sluice, cannot_capture, skipped};
+use sluice_harness::{Sluice, cannot_capture, skipped};
 
 /// How an attempt ends behind the gate.
 #[derive(Debug, Clone, Copy)]
@@ -113,8 +110,10 @@ fn proxied(sluice: &Sluice, port: u16) {
 fn well_attributed(session: &Value) {
     assert_eq!(session["job"]["name"], "run", "{session}");
     assert_eq!(session["lineage_complete"], true, "{session}");
-    let exe = leaf(session).unwrap()["exe"].as_str().unwrap();
-    assert!(exe.starts_with(python()), "{session}");
+    let image = leaf(session).unwrap();
+    for name in [&image["exe"], &image["argv"][0]] {
+        assert!(name.as_str().unwrap().starts_with(python()), "{session}");
+    }
 }
 
 /// Ways that need nothing but a sink: a test each.
@@ -137,7 +136,11 @@ ways! {
     tcp6_mapped: Tcp4 => End::Proxied;
     fast_open_message: Tcp4 => End::Proxied;
     fast_open_connect: Tcp4 => End::Proxied;
+    tcp_zerocopy: Tcp4 => End::Proxied;
+    tcp_marked: Tcp4 => End::Proxied;
+    tcp_transparent: Tcp4 => End::Proxied;
     mptcp: Tcp4 => End::Proxied;
+    renamed: Tcp4 => End::Proxied;
     udp_sendto: Udp4 => End::Blocked("sendmsg4", "udp");
     udp_sendmsg: Udp4 => End::Blocked("sendmsg4", "udp");
     udp_sendmmsg: Udp4 => End::Blocked("sendmsg4", "udp");
@@ -186,44 +189,42 @@ fn double_fork() {
     way.with(&[cgroup_root()]).stays_shut();
 }
 
-/// A process outside the job that hands out sockets.
-fn giver(sluice: &Sluice, kind: &str) -> (Daemonised, String) {
-    let door = sluice.scratch().path().join("door");
-    let mut command = Command::new(python());
-    command.arg("-B").arg(vector("giver")).arg(&door).arg(kind);
-    // Its ready line goes through a file, which is there before the door is.
-    let (reader, writer) = std::io::pipe().unwrap();
-    command.stdout(writer).stdin(Stdio::null());
-    let giver = Daemonised::spawn(&mut command, Signal::SIGKILL).unwrap();
-    drop(command);
-    let mut line = String::new();
-    BufReader::new(reader).read_line(&mut line).unwrap();
-    assert_eq!(line, "ready\n");
-    (giver, door.to_string_lossy().into_owned())
+#[test]
+fn tcp_unspecified() {
+    let here = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    for (kind, address) in [Kind::Tcp4, Kind::Tcp6].into_iter().zip(here) {
+        let way = Way {
+            name: "tcp_unspecified",
+            sink: Sink::open_at(kind, address, 0).unwrap(),
+            more: Vec::new(),
+            end: End::Proxied,
+        };
+        way.stays_shut();
+    }
 }
 
 #[test]
 fn scm_rights_tcp() {
     let place = Sluice::new().unwrap();
-    let (_giver, door) = giver(&place, "tcp");
+    let giver = Giver::start(place.scratch(), "tcp", None).unwrap();
     let way = Way::new("scm_rights", Kind::Tcp4, End::Proxied);
-    way.with(&[&door]).stays_shut();
+    way.with(&[&giver.door]).stays_shut();
 }
 
 #[test]
 fn scm_rights_udp() {
     let place = Sluice::new().unwrap();
-    let (_giver, door) = giver(&place, "udp");
+    let giver = Giver::start(place.scratch(), "udp", None).unwrap();
     let end = End::Blocked("connect4", "udp");
     Way::new("scm_rights", Kind::Udp4, end)
-        .with(&[&door])
+        .with(&[&giver.door])
         .stays_shut();
 }
 
 /// Port 53 belongs to the gate's own resolver, whoever was asked.
-fn on_port_53(name: &'static str, kind: Kind, host: u8, end: End) {
+fn on_port(port: u16, name: &'static str, kind: Kind, host: u8, end: End) {
     // An address each: a sink listens for as long as the tests run.
-    match Sink::open_at(kind, [127, 9, 9, host].into(), 53) {
+    match Sink::open_at(kind, [127, 9, 9, host].into(), port) {
         Ok(sink) => {
             let more = Vec::new();
             Way {
@@ -240,17 +241,29 @@ fn on_port_53(name: &'static str, kind: Kind, host: u8, end: End) {
 
 #[test]
 fn cve_2026_32946_dns_over_tcp() {
-    on_port_53("dns_tcp", Kind::Tcp4, 1, End::Resolved("rcode 5"));
+    on_port(53, "dns_tcp", Kind::Tcp4, 1, End::Resolved("rcode 5"));
 }
 
 #[test]
 fn dns_over_udp() {
-    on_port_53("dns_udp", Kind::Udp4, 2, End::Resolved("rcode 5"));
+    on_port(53, "dns_udp", Kind::Udp4, 2, End::Resolved("rcode 5"));
 }
 
 #[test]
 fn no_dns_at_all_on_port_53() {
-    on_port_53("dns_garbage", Kind::Tcp4, 3, End::Resolved("answer b''"));
+    on_port(
+        53,
+        "dns_garbage",
+        Kind::Tcp4,
+        3,
+        End::Resolved("answer b''"),
+    );
+}
+
+#[test]
+fn quic() {
+    let end = End::Blocked("sendmsg4", "udp");
+    on_port(443, "udp_sendto", Kind::Udp4, 4, end);
 }
 
 #[test]
@@ -278,4 +291,55 @@ fn net_namespace_early() {
     let path = namespace.path().to_string_lossy().into_owned();
     let way = Way::new("net_namespace_early", Kind::Tcp4, End::Proxied);
     way.with(&[&path]).stays_shut();
+}
+
+/// What a program is called in a namespace of its own says nothing about what it is.
+#[test]
+fn another_program_by_a_mount() {
+    if let Some(why) = cannot_capture() {
+        return skipped("another_program_by_a_mount", why);
+    }
+    let sink = Sink::open(Kind::Tcp4, 0).unwrap();
+    let sluice = Sluice::new().unwrap();
+    let psql = sluice.scratch().write("psql", "").unwrap();
+    let path = psql.to_string_lossy().into_owned();
+    let said = direct("in_a_user_namespace", &sink, "word-off", &[&path]).unwrap();
+    if said.contains("PermissionError") {
+        return skipped("another_program_by_a_mount", "no user namespaces here");
+    }
+    assert_eq!(said, "out");
+    sink.must_see("word-off").unwrap();
+    let policy = format!(
+        "version: 1\nname: by-program\ndefault: deny\nrules:\n  - name: psql\n    who: {{ exe: \
+         {path} }}\n    what: {{ cidr: [{}], port: {}, protocol: opaque }}\n    then: allow\n",
+        sink.address(),
+        sink.port()
+    );
+    sink.so_far().unwrap();
+    let dressed = job(
+        &sluice,
+        &policy,
+        "in_a_user_namespace",
+        &sink,
+        "word-on",
+        &[&path],
+    );
+    assert_eq!(outcome(&dressed.unwrap().stdout), "ECONNRESET");
+    sink.must_have_seen_nothing("word-on").unwrap();
+    let session = sluice.sessions().unwrap().pop().unwrap();
+    let shown = leaf(&session).unwrap()["exe"].as_str().unwrap().to_owned();
+    assert_eq!(
+        (shown, &session["verdict"]),
+        (format!("...{path}"), &"deny".into())
+    );
+
+    // The same program where its path is what it says.
+    std::fs::copy(python(), &psql).unwrap();
+    let tcp4 = sluice_evasion::vector("tcp4")
+        .to_string_lossy()
+        .into_owned();
+    let (host, port) = (sink.address().to_string(), sink.port().to_string());
+    let line = [&path, "-B", &tcp4, &host, &port, "word-itself"];
+    let itself = sluice.run_with(&policy, &[], &line).unwrap();
+    assert_eq!(outcome(&itself.stdout), "out", "{itself:?}");
 }

@@ -50,6 +50,7 @@ impl<'a> Btf<'a> {
     }
 
     /// Byte offset of a member of a struct; members of anonymous structs and unions count.
+    /// `outer.inner` is a member of a member.
     pub(crate) fn offset(&self, of: &str, member: &str) -> Option<u32> {
         self.named
             .get(of.as_bytes())?
@@ -90,14 +91,14 @@ impl<'a> Btf<'a> {
                 bits
             } / 8;
             let name = self.name(size(self.types, at)?)?;
-            if name == wanted {
-                return Some(bytes);
-            }
-            if !name.is_empty() {
-                return None;
-            }
+            let within = match wanted.strip_prefix(name)? {
+                [] => return Some(bytes),
+                [b'.', within @ ..] if !name.is_empty() => within,
+                _ if name.is_empty() => wanted,
+                _ => return None,
+            };
             let inner = self.place(size(self.types, at + 4)?)?;
-            self.member(inner, wanted, depth.checked_sub(1)?)?
+            self.member(inner, within, depth.checked_sub(1)?)?
                 .checked_add(bytes)
         })
     }

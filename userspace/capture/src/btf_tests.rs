@@ -91,6 +91,11 @@ fn finds_members_also_in_anonymous_unions_behind_qualifiers() {
         ("first", Some(16)),
         ("second", Some(24)),
         ("named", Some(32)),
+        ("named.second", Some(40)),
+        ("named.third", None),
+        ("name.second", None),
+        ("head.second", None),
+        ("head.", None),
     ] {
         assert_eq!(btf.offset("outer", member), offset, "{member}");
     }

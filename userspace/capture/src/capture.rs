@@ -35,6 +35,9 @@ const PINNED_MAPS: [&str; 7] = [
 /// The most events that one [`Capture::drain`] gives; the rest waits for the next.
 pub const DRAIN_MAX: usize = 65_536;
 
+/// Processes of all jobs that are usually let be members at the same time.
+pub const MEMBERS_MAX: u32 = sluice_abi::PROCESSES_MAX;
+
 /// How the kernel side is set up.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -45,6 +48,9 @@ pub struct Options {
     pub keep_on_drop: bool,
     /// `on_daemon_down: allow`: members pass untouched while there is no heartbeat.
     pub open_when_down: bool,
+    /// Processes of all jobs at the same time ([`MEMBERS_MAX`] is usual); one more
+    /// is refused its connections. A table that an earlier instance left keeps its size.
+    pub members_max: u32,
 }
 
 /// The programs, loaded, attached and pinned, and their maps. Members are refused until
@@ -98,7 +104,7 @@ impl Capture {
         pins: Bpffs,
     ) -> Result<Self, CaptureError> {
         let generation = boot_ns();
-        let mut object = open(&pins, generation)?;
+        let mut object = open(&pins, generation, options.members_max)?;
         hooks::load(&mut object)?;
         let attached = hooks::attach(&mut object, &cgroup_root, &pins.links())?;
         let mut gate = Gate::new(typed(&mut object, "STATE")?)?;
@@ -324,13 +330,14 @@ impl Drop for Capture {
 }
 
 /// Parses the object, sets its constants and makes or takes over its maps.
-fn open(pins: &Bpffs, generation: u64) -> Result<Ebpf, CaptureError> {
+fn open(pins: &Bpffs, generation: u64, members_max: u32) -> Result<Ebpf, CaptureError> {
     let offsets = offsets::resolve()?;
     let mut loader = EbpfLoader::new();
     for (name, offset) in &offsets {
         loader.override_global(name, offset, true);
     }
     loader.override_global("GENERATION", &generation, true);
+    loader.map_max_entries("PROCESSES", members_max);
     for map in PINNED_MAPS {
         loader.map_pin_path(map, pins.maps().join(map));
     }

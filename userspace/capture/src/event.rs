@@ -15,8 +15,10 @@ use sluice_flow::{ArgvState, ProcessId};
 use crate::found;
 use crate::plain::{Integers, take};
 
-/// Decodes one event; `None` when it is not one that this layout knows.
-pub(crate) fn decode(bytes: &[u8]) -> Option<KernelEvent> {
+/// Decodes one event of the ring buffer, as `sluice-abi` lays it out; `None` when it is not one that
+/// this layout knows. Bytes come from our own kernel programs, but texts in them are a job's.
+#[must_use]
+pub fn decode(bytes: &[u8]) -> Option<KernelEvent> {
     let (head, _) = take::<EventHead>(bytes)?;
     match head.kind {
         FORK => whole::<ForkEvent>(bytes).map(|event| KernelEvent::Forked {
@@ -34,6 +36,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<KernelEvent> {
         }),
         REFUSED => whole::<RefusedEvent>(bytes).map(|event| KernelEvent::Refused {
             actor: actor(&head.member),
+            incomplete: head.member.flags & tag::INCOMPLETE != 0,
             refusal: refusal(&event),
             at: head.at,
         }),
@@ -77,11 +80,18 @@ fn started(event: &ExecEvent, parts: &[u8]) -> Option<Started> {
     let (filename, rest) = parts.split_at_checked(length(event.filename_len)?)?;
     let (arguments, rest) = rest.split_at_checked(length(event.argv_len)?)?;
     let cwd_parts = rest.get(..length(event.cwd_len)?)?;
-    let cwd = directory(cwd_parts, event.flags & argv::CWD_TRUNCATED != 0);
+    let other_root = event.flags & argv::OTHER_ROOT != 0;
+    let cut = event.flags & argv::CWD_TRUNCATED != 0;
+    let cwd = directory(cwd_parts, cut || other_root);
+    let exe = absolute(&text(filename), &cwd);
+    let exe = match other_root && exe.starts_with('/') {
+        true => format!("...{exe}"),
+        false => exe,
+    };
     let flags = event.head.member.flags;
     Some(Started {
         actor: actor(&event.head.member),
-        exe: absolute(&text(filename), &cwd),
+        exe,
         argv: arguments_of(arguments),
         argv_state: argv_state(event.flags),
         cwd,
@@ -143,8 +153,8 @@ pub(crate) fn arguments_of(bytes: &[u8]) -> Vec<String> {
         .collect()
 }
 
-/// Components, the innermost first, as an absolute path. One whose beginning is missing starts
-/// with `.../`, so that nobody takes it for another.
+/// Components, the innermost first, as an absolute path. One whose beginning is missing, or is not
+/// the host's, starts with `.../`, so that nobody takes it for another.
 fn directory(bytes: &[u8], truncated: bool) -> String {
     let components = arguments_of(bytes);
     let mut path = String::from(if truncated { "..." } else { "" });
@@ -210,6 +220,8 @@ fn reason_name(code: u8) -> &'static str {
         reason::STRAY => "stray_packet",
         reason::NO_LISTENER => "no_listener",
         reason::NO_MEMORY => "no_memory",
+        reason::NO_TAG => "no_tag",
+        reason::HANDED_IN => "handed_in",
         _ => "unknown",
     }
 }

@@ -192,10 +192,16 @@ fn refusals_are_told_in_words() {
         reason: reason::UDP,
         ..RefusedEvent::default()
     };
-    let Some(KernelEvent::Refused { actor, refusal, at }) = decode(&bytes(&event)) else {
+    let Some(KernelEvent::Refused {
+        actor,
+        incomplete,
+        refusal,
+        at,
+    }) = decode(&bytes(&event))
+    else {
         panic!("a refusal");
     };
-    assert_eq!((actor, at), (who(), 1_000));
+    assert_eq!((actor, at, incomplete), (who(), 1_000, false));
     assert_eq!(
         (refusal.hook.as_str(), refusal.reason.as_str()),
         ("sendmsg6", "udp")
@@ -244,4 +250,18 @@ fn a_path_is_absolute_and_what_means_nothing_in_it_is_gone() {
     ] {
         assert_eq!(absolute(filename, cwd), want, "{filename} in {cwd}");
     }
+}
+
+#[test]
+fn a_path_of_another_root_says_so() {
+    let flags = argv::OTHER_ROOT;
+    let psql = image(&exec(b"/usr/bin/psql\0", b"psql\0", b"work\0", flags));
+    assert_eq!(
+        (psql.exe.as_str(), psql.cwd.as_str()),
+        (".../usr/bin/psql", ".../work")
+    );
+    let relative = image(&exec(b"./psql\0", b"psql\0", b"work\0", flags));
+    assert_eq!(relative.exe, ".../work/psql");
+    let here = image(&exec(b"psql\0", b"psql\0", b"", flags));
+    assert_eq!((here.exe.as_str(), here.cwd.as_str()), (".../psql", "..."));
 }

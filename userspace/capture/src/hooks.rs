@@ -13,10 +13,11 @@ use crate::error::CaptureError;
 use crate::link;
 
 /// (program in the object, hook as people know it, tracepoint where it is one).
-pub(crate) const HOOKS: [(&str, &str, Option<&str>); 14] = [
+pub(crate) const HOOKS: [(&str, &str, Option<&str>); 15] = [
     ("sluice_fork", "fork", Some("sched_process_fork")),
     ("sluice_exec", "exec", Some("sched_process_exec")),
     ("sluice_exit", "exit", Some("sched_process_exit")),
+    ("sluice_sent", "send", Some("sock_send_length")),
     ("sluice_egress", "egress", None),
     ("sluice_flow", "sock_ops", None),
     ("sluice_recvmsg4", "recvmsg4", None),
@@ -30,11 +31,16 @@ pub(crate) const HOOKS: [(&str, &str, Option<&str>); 14] = [
     ("sluice_socket", "sock_create", None),
 ];
 
+/// Hooks that some kernels have not; `sluice status` says so, and what it means.
+const OPTIONAL: [&str; 1] = ["send"];
+
 /// What `sluice status` shows of a hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hook {
     /// As people know it: `connect4`, `fork`, ...
     pub name: &'static str,
+    /// Whether this kernel has it.
+    pub known: bool,
     /// Whether our link is there and acts.
     pub attached: bool,
     /// Id of the program in the link, as bpftool shows it; 0 when there is none.
@@ -46,31 +52,36 @@ pub struct Hook {
 /// A link of ours, held open so that nobody's unlink of the pin ends it.
 pub(crate) struct Attached {
     name: &'static str,
-    link: OwnedFd,
+    /// `None` where this kernel has no such hook.
+    link: Option<OwnedFd>,
 }
 
 impl Attached {
     /// Makes it act no more. Links of tracepoints cannot be detached, only forgotten: those
     /// are kept from acting by `State::generation`.
     pub(crate) fn detach(&self) {
-        let _ = link::detach(&self.link);
+        if let Some(link) = &self.link {
+            let _ = link::detach(link);
+        }
     }
 
     /// What the kernel says of it now.
     pub(crate) fn hook(&self) -> Hook {
-        match link::state(&self.link) {
-            Ok(state) => Hook {
-                name: self.name,
+        let nothing = Hook {
+            name: self.name,
+            known: self.link.is_some(),
+            attached: false,
+            program: 0,
+            link: 0,
+        };
+        match self.link.as_ref().map(link::state) {
+            Some(Ok(state)) => Hook {
                 attached: state.attached,
                 program: state.program,
                 link: state.id,
+                ..nothing
             },
-            Err(_) => Hook {
-                name: self.name,
-                attached: false,
-                program: 0,
-                link: 0,
-            },
+            Some(Err(_)) | None => nothing,
         }
     }
 }
@@ -79,8 +90,15 @@ impl Attached {
 pub(crate) fn load(object: &mut Ebpf) -> Result<(), CaptureError> {
     let btf = Btf::from_sys_fs().map_err(CaptureError::refused("the kernel's BTF"))?;
     for (program, hook, tracepoint) in HOOKS {
-        load_one(found(object, program)?, tracepoint, &btf)
-            .map_err(CaptureError::refused(format!("the program for {hook}")))?;
+        match load_one(found(object, program)?, tracepoint, &btf) {
+            Ok(()) => {}
+            // The tracepoint is not among the kernel's types.
+            Err(ProgramError::Btf(_)) if OPTIONAL.contains(&hook) => {}
+            Err(error) => {
+                let what = format!("the program for {hook}");
+                return Err(CaptureError::refused(what)(error));
+            }
+        }
     }
     Ok(())
 }
@@ -116,6 +134,13 @@ pub(crate) fn attach(
     for (name, hook, tracepoint) in HOOKS {
         let pin = pins.join(hook);
         let program = found(object, name)?;
+        if OPTIONAL.contains(&hook) && program.fd().is_err() {
+            attached.push(Attached {
+                name: hook,
+                link: None,
+            });
+            continue;
+        }
         let why = || format!("to attach {hook}");
         let earlier = match tracepoint {
             None => taken_over(program, &pin).map_err(CaptureError::refused(why()))?,
@@ -128,7 +153,10 @@ pub(crate) fn attach(
                 pin_over(fresh, &pin).map_err(CaptureError::refused(why()))?
             }
         };
-        attached.push(Attached { name: hook, link });
+        attached.push(Attached {
+            name: hook,
+            link: Some(link),
+        });
     }
     Ok(attached)
 }

@@ -24,8 +24,9 @@ mod offsets;
 mod origin;
 mod plain;
 
-pub use capture::{Capture, DRAIN_MAX, Options};
+pub use capture::{Capture, DRAIN_MAX, MEMBERS_MAX, Options};
 pub use cgroup::JobCgroup;
 pub use error::CaptureError;
+pub use event::decode;
 pub use gate::Listeners;
 pub use hooks::Hook;

@@ -7,14 +7,18 @@ use crate::error::CaptureError;
 const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
 /// (global of the programs, struct, member). The programs' side is `ebpf/programs/src/offsets.rs`.
-pub(crate) const OFFSETS: [(&str, &str, &str); 22] = [
+pub(crate) const OFFSETS: [(&str, &str, &str); 31] = [
     ("TASK_GROUP_LEADER", "task_struct", "group_leader"),
     ("TASK_START_BOOTTIME", "task_struct", "start_boottime"),
     ("TASK_TGID", "task_struct", "tgid"),
+    ("TASK_PID", "task_struct", "pid"),
     ("TASK_EXIT_CODE", "task_struct", "exit_code"),
     ("TASK_SIGNAL", "task_struct", "signal"),
     ("TASK_MM", "task_struct", "mm"),
     ("TASK_FS", "task_struct", "fs"),
+    ("TASK_CRED", "task_struct", "cred"),
+    ("CRED_USER_NS", "cred", "user_ns"),
+    ("USER_NS_LEVEL", "user_namespace", "level"),
     ("SIGNAL_LIVE", "signal_struct", "live"),
     ("MM_ARG_START", "mm_struct", "arg_start"),
     ("MM_ARG_END", "mm_struct", "arg_end"),
@@ -30,9 +34,14 @@ pub(crate) const OFFSETS: [(&str, &str, &str); 22] = [
     ("MOUNT_MNT", "mount", "mnt"),
     ("MOUNT_PARENT", "mount", "mnt_parent"),
     ("MOUNT_MOUNTPOINT", "mount", "mnt_mountpoint"),
+    ("SOCK_OWNED", "sock", "sk_lock.owned"),
+    ("SOCK_TYPE", "sock", "sk_type"),
+    ("SOCK_FAMILY", "sock", "__sk_common.skc_family"),
+    ("SOCK_SOCKET", "sock", "sk_socket"),
+    ("SOCKET_FILE", "socket", "file"),
 ];
 
-/// Resolves all of them, in the order of [`OFFSETS`].
+/// Resolves all of them, in the order of [`OFFSETS`], and last whether there is MPTCP.
 pub(crate) fn resolve() -> Result<Vec<(&'static str, u64)>, CaptureError> {
     let blob = std::fs::read(VMLINUX).map_err(|_| CaptureError::Kernel {
         what: format!("its own type information ({VMLINUX})"),
@@ -42,10 +51,11 @@ pub(crate) fn resolve() -> Result<Vec<(&'static str, u64)>, CaptureError> {
         what: format!("readable type information ({VMLINUX})"),
         do_next: "report this kernel's version: its BTF has a kind that is not known here",
     })?;
-    OFFSETS
+    let offsets = OFFSETS
         .iter()
-        .map(|(global, of, member)| Ok((*global, find(&btf, of, member)?)))
-        .collect()
+        .map(|(global, of, member)| Ok((*global, find(&btf, of, member)?)));
+    let mptcp = u64::from(btf.offset("mptcp_sock", "sk").is_some());
+    offsets.chain([Ok(("MPTCP_KNOWN", mptcp))]).collect()
 }
 
 fn find(btf: &Btf<'_>, of: &str, member: &str) -> Result<u64, CaptureError> {
@@ -64,7 +74,7 @@ mod tests {
     #[test]
     fn the_running_kernel_has_them_all() {
         match std::fs::metadata(VMLINUX) {
-            Ok(_) => assert_eq!(resolve().unwrap().len(), OFFSETS.len()),
+            Ok(_) => assert_eq!(resolve().unwrap().len(), OFFSETS.len() + 1),
             Err(e) => println!("skipped: {VMLINUX}: {e}"),
         }
     }

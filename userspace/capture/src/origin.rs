@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd as _;
 
-use sluice_abi::{FAMILY_V4, FAMILY_V6, FlowKey, Origin, PROTO_TCP, PROTO_UDP};
+use sluice_abi::{FAMILY_V4, FAMILY_V6, FlowKey, Origin, PROTO_TCP, PROTO_UDP, tag};
 use sluice_flow::kernel::{self, JobTag, Transport};
 
 use crate::error::CaptureError;
@@ -16,6 +16,7 @@ pub(crate) fn told(origin: &Origin) -> kernel::Origin {
         destination: address(origin.ip, origin.port),
         process: process(&origin.member.process),
         ordinal: origin.member.ordinal,
+        incomplete: origin.member.flags & tag::INCOMPLETE != 0,
         job: JobTag(origin.member.job),
         at: origin.at,
     }

@@ -21,7 +21,7 @@ use sluice_store::{Note, Store};
 use crate::config::{Config, OnDaemonDown};
 use crate::explain::explain;
 use crate::heart::Heart;
-use crate::host::{NOT_ENFORCED, mask_key, runner_cgroup};
+use crate::host::{NOT_ENFORCED, lacking, mask_key, runner_cgroup};
 use crate::kernel::Kernel;
 use crate::policies::{checked, sources_in};
 
@@ -342,9 +342,12 @@ impl Gatehouse {
             .map(|hook| Enforcement {
                 what: format!("hook {}", hook.name),
                 enforced: hook.attached,
-                detail: match hook.attached {
-                    true => format!("attached, program {} link {}", hook.program, hook.link),
-                    false => "not attached: somebody detached it; restart the daemon".to_owned(),
+                detail: match (hook.known, hook.attached) {
+                    (_, true) => format!("attached, program {} link {}", hook.program, hook.link),
+                    (true, false) => {
+                        "not attached: somebody detached it; restart the daemon".to_owned()
+                    }
+                    (false, false) => lacking(hook.name),
                 },
             })
             .collect();

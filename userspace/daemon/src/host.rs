@@ -7,18 +7,14 @@ use anyhow::{Context as _, bail};
 use crate::config::Runner;
 
 /// What this version cannot enforce on any kernel: said loudly, never left silently open.
-pub(crate) const NOT_ENFORCED: [(&str, &str); 5] = [
+pub(crate) const NOT_ENFORCED: [(&str, &str); 4] = [
     (
         "packet, vsock and netlink sockets of root",
-        "no cgroup hook sees them; set RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX on the runner's unit",
+        "no cgroup hook sees them, made in the job or handed in; set RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX on the runner's unit",
     ),
     (
         "unix sockets (docker.sock, D-Bus)",
         "what a local service does for a job is not the job's flow; keep docker.sock away from jobs",
-    ),
-    (
-        "sockets that somebody else connected and handed to the job",
-        "no hook fires for what is sent on them; let nothing outside a job give it connections",
     ),
     (
         "what is inside TLS",
@@ -29,6 +25,17 @@ pub(crate) const NOT_ENFORCED: [(&str, &str); 5] = [
         "a job with root can detach the hooks; it is detected here, not prevented; run jobs as a user",
     ),
 ];
+
+/// What it means that the running kernel has not one of our hooks.
+pub(crate) fn lacking(hook: &str) -> String {
+    match hook {
+        "send" => "this kernel (before 6.3) has no tracepoint sock_send_length: what a job queues \
+                   (MSG_MORE) on a TCP connection that was handed to it is not seen; let nothing \
+                   outside a job give it connections"
+            .to_owned(),
+        _ => "this kernel has no such hook".to_owned(),
+    }
+}
 
 /// Where a runner's processes are.
 pub(crate) fn runner_cgroup(runner: &Runner, root: &Path) -> anyhow::Result<PathBuf> {

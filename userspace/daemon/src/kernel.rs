@@ -86,10 +86,17 @@ impl Kernel {
         let mut refused = Vec::new();
         for event in self.capture.drain() {
             table.apply(&event);
-            if let KernelEvent::Refused { actor, refusal, .. } = event {
-                let lineage = table
+            if let KernelEvent::Refused {
+                actor,
+                incomplete,
+                refusal,
+                ..
+            } = event
+            {
+                let mut lineage = table
                     .lineage(actor.process, actor.ordinal)
                     .unwrap_or_default();
+                lineage.complete &= !incomplete;
                 refused.push((actor, refusal, lineage));
             }
         }
@@ -210,6 +217,8 @@ fn explain(kernel: &KernelRefusal) -> String {
         "stray_packet" => "a packet that does not go to the gate",
         "no_listener" => "the gate does not serve this address family on this host",
         "no_memory" => "the kernel could not remember the socket, so it does not leave",
+        "no_tag" => "too many processes of jobs at once: the kernel could not remember this one",
+        "handed_in" => "the socket was connected outside of the job; a job opens its own",
         _ => "the kernel side does not let it out",
     };
     format!("{} of {}{to}: {why}", kernel.hook, kernel.socket)

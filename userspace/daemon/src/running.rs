@@ -53,6 +53,7 @@ impl Running {
             state: state.to_owned(),
             keep_on_drop: stays,
             open_when_down: config.on_daemon_down == OnDaemonDown::Allow,
+            members_max: sluice_capture::MEMBERS_MAX,
         })?);
         if !stays {
             end_stale_jobs(&capture)?;

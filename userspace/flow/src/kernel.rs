@@ -37,6 +37,8 @@ pub struct Origin {
     pub process: ProcessId,
     /// The image that it ran when it connected.
     pub ordinal: u32,
+    /// The kernel side did not see the chain to this process whole.
+    pub incomplete: bool,
     /// The job that it belongs to.
     pub job: JobTag,
     /// When, nanoseconds since boot.
@@ -117,6 +119,8 @@ pub enum KernelEvent {
     Refused {
         /// Who asked.
         actor: Actor,
+        /// The kernel side did not see the chain to this process whole.
+        incomplete: bool,
         /// What.
         refusal: KernelRefusal,
         /// When, nanoseconds since boot.

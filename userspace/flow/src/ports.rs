@@ -26,6 +26,15 @@ pub trait Origins: Send + Sync {
 pub trait Lineages: Send + Sync {
     /// The chain that ends in `ordinal` of `process`, events that wait in the kernel taken in.
     fn lineage(&self, process: ProcessId, ordinal: u32) -> Option<Lineage>;
+
+    /// The chain behind a flow; empty and incomplete where nothing is known of it.
+    fn behind(&self, origin: &Origin) -> Lineage {
+        let mut lineage = self
+            .lineage(origin.process, origin.ordinal)
+            .unwrap_or_default();
+        lineage.complete &= !origin.incomplete;
+        lineage
+    }
 }
 
 /// The session log could not be written or read.

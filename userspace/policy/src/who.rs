@@ -41,7 +41,7 @@ impl Image {
             all.key("user", || user(&self.user, exec.uid));
         }
         if !self.cwd.is_empty() {
-            all.key("cwd", || any(&self.cwd, &exec.cwd).into());
+            all.key("cwd", || path(&self.cwd, &exec.cwd));
         }
     }
 
@@ -148,7 +148,16 @@ fn exe(globs: &[Glob], exec: &Exec) -> Truth {
     if exec.exe.split('/').any(|component| component == "..") {
         return Truth::Unknown;
     }
-    any(globs, &exec.exe).into()
+    path(globs, &exec.exe)
+}
+
+/// A path that does not begin at the root of the host (`.../usr/bin/psql`) names what its maker
+/// put there, in a user namespace, or lacks its beginning.
+fn path(globs: &[Glob], path: &str) -> Truth {
+    if path == "..." || path.starts_with(".../") {
+        return Truth::Unknown;
+    }
+    any(globs, path).into()
 }
 
 /// Globs that arguments match in this order, others between them. Where arguments are

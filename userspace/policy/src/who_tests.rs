@@ -86,6 +86,20 @@ fn a_path_that_goes_up_cannot_be_told() {
 }
 
 #[test]
+fn a_path_that_is_not_of_the_host_cannot_be_told() {
+    let odd = ["/bin/bash", ".../usr/bin/psql"];
+    for glob in ["/usr/bin/psql", "**/psql", "**", "/opt/*"] {
+        let who = Who {
+            image: image(glob),
+            ..Who::default()
+        };
+        assert_eq!(who.truth(&lineage(&odd)), Unknown, "{glob}");
+    }
+    assert_eq!(path(&globs(&["**"]), ".../work"), Unknown);
+    assert_eq!(path(&globs(&["**"]), "/...work"), True);
+}
+
+#[test]
 fn an_incomplete_lineage_is_unknown_unless_any_will_do() {
     let who = Who {
         image: image("**/psql"),

@@ -131,11 +131,7 @@ impl<'p> Located<'p> {
             let opened = EventKind::Opened(Box::new(opened));
             return Err(refused_unjudged(accepted.log, opened, refusal));
         };
-        let lineage = accepted
-            .proxy
-            .lineages
-            .lineage(origin.process, origin.ordinal)
-            .unwrap_or_default();
+        let lineage = accepted.proxy.lineages.behind(&origin);
         let host = HostFact::resolved(&accepted.proxy.names_of(&job, destination.ip));
         destination.host = host.proved().map(str::to_owned);
         let asker = Asker {

@@ -211,10 +211,7 @@ fn open(
     origin: &Origin,
 ) -> Result<FlowGate, RecordError> {
     let log = Log::new(proxy.recorder.session()?);
-    let lineage = proxy
-        .lineages
-        .lineage(origin.process, origin.ordinal)
-        .unwrap_or_default();
+    let lineage = proxy.lineages.behind(origin);
     let destination = Destination::of(origin.destination);
     let asker = Asker {
         job,

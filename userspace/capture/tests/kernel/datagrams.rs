@@ -69,6 +69,9 @@ fn other_datagrams_are_refused_and_told() {
     let Some(bench) = Bench::open() else { return };
     for (act, target, hook) in [
         ("udp-send", "127.9.9.9:443", "sendmsg4"),
+        ("udp-send", "224.0.0.251:5353", "sendmsg4"),
+        ("udp-send", "127.255.255.255:67", "sendmsg4"),
+        ("udp-send", "[ff02::fb]:5353", "sendmsg6"),
         ("udp-connect", "127.9.9.9:443", "connect4"),
         ("udp-send", "[2001:db8::1]:5353", "sendmsg6"),
         ("udp-connect", "[2001:db8::1]:5353", "connect6"),

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use sluice_capture::{Capture, JobCgroup, Listeners, Options, cgroup};
+use sluice_capture::{Capture, JobCgroup, Listeners, MEMBERS_MAX, Options, cgroup};
 use sluice_flow::kernel::{JobTag, KernelEvent, KernelRefusal, Origin, Transport};
 use sluice_flow::ports::Origins as _;
 use socket2::SockRef;
@@ -68,11 +68,20 @@ impl Bench {
 
     /// Everything up, no heartbeat yet.
     pub(crate) fn closed() -> Option<Self> {
+        Self::closed_with(MEMBERS_MAX)
+    }
+
+    /// The same for so many processes at a time.
+    pub(crate) fn closed_with(members_max: u32) -> Option<Self> {
         if !possible() {
             return None;
         }
         let state = tempfile::tempdir().unwrap();
-        let capture = Capture::start(&options(state.path(), false)).unwrap();
+        let options = Options {
+            members_max,
+            ..options(state.path(), false)
+        };
+        let capture = Capture::start(&options).unwrap();
         let cgroup = JobCgroup::create(&unique()).unwrap();
         let job = JobTag(u64::from(NUMBER.fetch_add(1, Ordering::Relaxed)) + 1);
         capture.add_runner(cgroup.path(), job, true).unwrap();
@@ -149,6 +158,7 @@ pub(crate) fn options(state: &Path, keep_on_drop: bool) -> Options {
         state: state.to_owned(),
         keep_on_drop,
         open_when_down: false,
+        members_max: MEMBERS_MAX,
     }
 }
 

@@ -14,6 +14,8 @@
 
 mod datagrams;
 mod evasions;
+mod full;
+mod handed_in;
 mod harness;
 mod lineage;
 mod member;

@@ -61,8 +61,8 @@ fn a_killed_daemon_means_refused_and_the_next_one_takes_over() {
     let capture = Capture::start(&options(state.path(), false)).unwrap();
     assert_eq!(capture.runners().unwrap(), [(group.id(), JobTag(5))]);
     for (hook, before) in capture.hooks().iter().zip(before) {
-        let tracepoint = ["fork", "exec", "exit"].contains(&hook.name);
-        assert!(hook.attached, "{}", hook.name);
+        let tracepoint = ["fork", "exec", "exit", "send"].contains(&hook.name);
+        assert_eq!(hook.attached, hook.known, "{}", hook.name);
         assert_eq!(
             hook.link == before,
             !tracepoint,
@@ -104,7 +104,7 @@ fn a_second_instance_is_told_that_the_state_directory_is_in_use() {
 fn every_hook_is_there_and_nothing_is_left_behind() {
     let Some(bench) = Bench::open() else { return };
     let hooks = bench.capture.hooks();
-    assert_eq!(hooks.len(), 14);
+    assert_eq!(hooks.len(), 15);
     assert!(
         hooks
             .iter()

@@ -28,7 +28,7 @@ pub(crate) const DECODED: &[&str] = &["http", "postgres", "dns"];
 const EXE: Key = key(
     "exe",
     Shape::Globs,
-    "Absolute path of the program as it was executed.",
+    "Absolute path of the program as it was executed; unknown where it goes up (`..`) or was executed in a user namespace.",
 );
 const EXE_SHA256: Key = key(
     "exe_sha256",
