@@ -79,18 +79,8 @@ fn a_drop_behind_or_before_it_is_seen(text: &str) {
         longer.push(format!("{text}; drop table x"));
     }
     for longer in longer {
-        let statements = analyse(&longer);
-        if strongest(&statements) < Effect::Ddl {
-            // In an open parenthesis it is no statement either: the server refuses the message.
-            let last = statements.last().map(|last| last.statement.text.as_str());
-            assert!(
-                last.is_some_and(|last| last.ends_with("; drop table x")),
-                "{longer}"
-            );
-            let closing = ")".repeat(text.matches('(').count());
-            let closed = analyse(&format!("{text}\n{closing}; drop table x"));
-            assert!(strongest(&closed) >= Effect::Ddl, "{longer}");
-        }
+        // In an open bracket it is no statement either, and then the message is unknown.
+        assert!(strongest(&analyse(&longer)) >= Effect::Ddl, "{longer}");
     }
 }
 

@@ -204,7 +204,8 @@ fn explain(words: &mut Cursor<'_>) -> Option<Analysed> {
             let off = options
                 .get(at + 1)
                 .is_some_and(|next| matches!(next.text.as_str(), "false" | "off" | "0"));
-            runs |= (token.is_word("analyze") || token.is_word("analyse")) && !off;
+            // An option is a name, and so may be quoted.
+            runs |= matches!(token.name(), Some("analyze" | "analyse")) && !off;
         }
     } else {
         while let Some(word) = words.take_word(&["analyze", "analyse", "verbose"]) {
@@ -316,6 +317,9 @@ fn deallocate(words: &mut Cursor<'_>) -> Option<Analysed> {
     words.take_word(&["prepare"]);
     let all = words.peek_word(&["all"]);
     let name = words.name()?;
+    if words.peek().is_some() {
+        return None;
+    }
     let mut analysed = Analysed::plain("deallocate", Effect::Read);
     analysed.acts = Acts::Deallocates((!all).then_some(name));
     Some(analysed)

@@ -92,17 +92,20 @@ fn with_object(verb: &str, tokens: &[Token]) -> String {
     }
 }
 
-/// What a statement that starts with WITH is: its first verb outside of parentheses.
+/// What a statement that starts with WITH is: its first verb outside of parentheses that is
+/// not the name of a common table expression (`with values as (..) delete ..`).
 fn main_verb(tokens: &[Token]) -> String {
     let mut depth = 0_i64;
+    let mut named = false;
     for token in tokens {
         if token.is("(") {
             depth += 1;
         } else if token.is(")") {
             depth -= 1;
-        } else if depth == 0 && VERBS.iter().any(|verb| token.is_word(verb)) {
+        } else if depth == 0 && !named && VERBS.iter().any(|verb| token.is_word(verb)) {
             return token.text.clone();
         }
+        named = token.is_word("with") || token.is_word("recursive") || token.is(",");
     }
     "select".to_owned()
 }

@@ -68,7 +68,9 @@ fn read(
     let Ok(tokens) = lexer::tokens(text) else {
         return unknown();
     };
-    let statements = split::statements(&tokens);
+    let Ok(statements) = split::statements(&tokens) else {
+        return unknown();
+    };
     if statements.len() > MAX_STATEMENTS {
         return unknown();
     }

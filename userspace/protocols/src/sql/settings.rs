@@ -224,16 +224,14 @@ fn value(tokens: &[Token]) -> Option<String> {
 /// `RESET ..`: back to what the session started with.
 pub(crate) fn reset(words: &mut Cursor<'_>) -> Analysed {
     let mut analysed = Analysed::plain("reset", Effect::Read);
-    if words.take_word(&["role"]).is_some() {
-        analysed.statement.effect = Effect::Admin;
-        return analysed;
+    // A setting is a name, and so may be quoted and in any case.
+    let name = words.name().unwrap_or_default().to_ascii_lowercase();
+    match name.as_str() {
+        "" => analysed.statement.effect = Effect::Unknown,
+        "role" | "session" | "session_authorization" => analysed.statement.effect = Effect::Admin,
+        // It may undo what a rule relied on only if it was changed before, which was judged.
+        _ => analysed.moves_search_path = matches!(name.as_str(), "search_path" | "all"),
     }
-    if words.take_word(&["session"]).is_some() {
-        analysed.statement.effect = Effect::Admin;
-        return analysed;
-    }
-    // It may undo what a rule relied on only if it was changed before, which was judged.
-    analysed.moves_search_path = words.peek_word(&["search_path", "all"]);
     analysed
 }
 

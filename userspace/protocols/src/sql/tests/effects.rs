@@ -111,6 +111,12 @@ const TABLE: &[(&str, Effect, &str)] = &[
         Write,
         "select",
     ),
+    ("with values as (select 1) delete from t", Write, "delete"),
+    (
+        "with recursive a as (select 1), values as (select 1) update t set b = 1",
+        Write,
+        "update",
+    ),
     (
         "with d as (insert into t values (1) returning *) insert into u select * from d",
         Write,
@@ -286,6 +292,10 @@ const TABLE: &[(&str, Effect, &str)] = &[
     ("set session authorization r", Admin, "set"),
     ("set session_replication_role = replica", Admin, "set"),
     ("reset role", Admin, "reset"),
+    ("reset \"Role\"", Admin, "reset"),
+    ("reset session authorization", Admin, "reset"),
+    ("reset session_authorization", Admin, "reset"),
+    ("reset", Unknown, "reset"),
     ("select pg_terminate_backend(1)", Admin, "select"),
     ("select pg_read_file('/etc/passwd')", Admin, "select"),
     ("select pg_read_binary_file('/etc/passwd')", Admin, "select"),
@@ -425,6 +435,8 @@ const TABLE: &[(&str, Effect, &str)] = &[
     ("fetch 10 from c", Read, "fetch"),
     ("move 10 in c", Read, "move"),
     ("deallocate all", Read, "deallocate"),
+    ("deallocate prepare p", Read, "deallocate"),
+    ("deallocate p, q(r)", Unknown, "deallocate"),
     ("explain select * from t", Read, "explain"),
     ("explain delete from t", Read, "explain"),
     ("explain analyze delete from t", Write, "explain"),
@@ -435,6 +447,8 @@ const TABLE: &[(&str, Effect, &str)] = &[
         Write,
         "explain",
     ),
+    // The name of an option may be quoted: verified on a server.
+    ("explain (\"analyze\") delete from t", Write, "explain"),
     ("explain (select my_function())", Unknown, "explain"),
     ("explain analyze create table x as select 1", Ddl, "explain"),
     ("declare c cursor for select * from t", Read, "declare"),
@@ -447,7 +461,7 @@ const TABLE: &[(&str, Effect, &str)] = &[
     ("prepare p (int, text) as select $1, $2", Read, "prepare"),
     ("execute p (my_function())", Unknown, "execute"),
     ("selec 1", Unknown, "unknown"),
-    ("select ) from (", Unknown, "select"),
+    ("select ) from (", Unknown, "unknown"),
     ("\\copy t from x", Unknown, "unknown"),
 ];
 
