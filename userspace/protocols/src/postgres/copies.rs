@@ -49,10 +49,12 @@ impl Session<'_> {
 
     /// CopyOutResponse.
     pub(super) fn copy_out(&mut self, head: Header, body: &[u8]) -> Result<(), ServeError> {
-        let binary = Reader::new(head.kind, body)
-            .byte()
-            .map_err(ServeError::Upstream)?
-            != 0;
+        let format = Reader::new(head.kind, body).byte();
+        let binary = match format.map_err(ServeError::Upstream)? {
+            0 => false,
+            1 => true,
+            _ => return Err(ServeError::Upstream(Broken::Body(char::from(head.kind)))),
+        };
         let run = self.front_run(head.kind)?;
         if let Some(masking) = run.masking.clone() {
             let how = match run.statement().map(|statement| &statement.acts) {
@@ -92,18 +94,21 @@ impl Session<'_> {
             Some(copy) => copy
                 .push(body, &mut run.hits, &mut lines)
                 .map_err(|TooLong| too_long(body))?,
-            None if run.masking.is_none() => lines.extend_from_slice(body),
+            // Recorded only: it passes as it came, empty or not.
+            None if run.masking.is_none() => {
+                self.copied(body, gate)?;
+                return Ok(Reply::Took(head.frame()));
+            }
             None => return out_of_place(head.kind),
         }
-        self.copied(&lines, gate)?;
+        if !lines.is_empty() {
+            self.copied(&lines, gate)?;
+        }
         Ok(Reply::Took(head.frame()))
     }
 
-    /// Sends masked lines on.
+    /// Sends lines on as they may be seen.
     fn copied<G: Gate>(&mut self, lines: &[u8], gate: &mut G) -> Result<(), ServeError> {
-        if lines.is_empty() {
-            return Ok(());
-        }
         frame(&mut self.down, b'd', |out| out.extend_from_slice(lines))
             .map_err(ServeError::Upstream)?;
         if let Some(Expected::Run(run)) = self.expected.front()
@@ -125,7 +130,9 @@ impl Session<'_> {
         if let Some(copy) = &mut run.copy_out {
             copy.finish(&mut run.hits, &mut lines);
         }
-        self.copied(&lines, gate)?;
+        if !lines.is_empty() {
+            self.copied(&lines, gate)?;
+        }
         self.pass_down(head, body);
         Ok(())
     }

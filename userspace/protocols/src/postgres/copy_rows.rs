@@ -121,42 +121,47 @@ impl CopyRows {
         }
         let fields = self.split(text);
         if std::mem::take(&mut self.header) {
-            let names: Vec<String> = fields
-                .iter()
-                .map(|field| String::from_utf8_lossy(&self.value(field).unwrap_or_default()).into())
-                .collect();
-            self.plan = Some(RowPlan::of_copy(
-                &self.masking,
-                &self.output,
-                &names,
-                names.len(),
-            ));
-            out.extend_from_slice(&line);
-            return;
-        }
-        if self
-            .plan
-            .as_ref()
-            .is_none_or(|plan| plan.len() != fields.len())
-        {
-            let plan = RowPlan::of_copy(&self.masking, &self.output, &[], fields.len());
+            self.plan = Some(self.named_plan(&fields));
+            // Names are not known to be names before they were looked at.
+            let masker = &self.masking.masker;
+            self.write(&fields, out, |_, name| {
+                let masked = masker.mask_bytes(name, hits);
+                masked.map_or(Masked::Unchanged, Masked::Bytes)
+            });
+        } else {
+            let plan = match self.plan.take() {
+                Some(plan) if plan.len() == fields.len() => plan,
+                Some(_) | None => RowPlan::of_copy(&self.masking, &self.output, &[], fields.len()),
+            };
+            let masker = &self.masking.masker;
+            self.write(&fields, out, |at, value| plan.mask(at, masker, value, hits));
             self.plan = Some(plan);
         }
-        self.write(&fields, hits, out);
         out.extend_from_slice(end);
     }
 
-    fn write(&self, fields: &[&[u8]], hits: &mut Hits, out: &mut Vec<u8>) {
+    /// How rows are masked whose header has these names.
+    fn named_plan(&self, fields: &[&[u8]]) -> RowPlan {
+        let names: Vec<String> = fields
+            .iter()
+            .map(|field| String::from_utf8_lossy(&self.value(field).unwrap_or_default()).into())
+            .collect();
+        RowPlan::of_copy(&self.masking, &self.output, &names, names.len())
+    }
+
+    fn write(
+        &self,
+        fields: &[&[u8]],
+        out: &mut Vec<u8>,
+        mut mask: impl FnMut(usize, &[u8]) -> Masked,
+    ) {
         for (at, field) in fields.iter().enumerate() {
             if at > 0 {
                 out.push(self.how.delimiter);
             }
-            let masked = match (self.value(field), &self.plan) {
-                (Some(value), Some(plan)) => plan.mask(at, &self.masking.masker, &value, hits),
-                (None, _) => Masked::Unchanged,
-                (Some(_), None) => Masked::Null,
-            };
-            match masked {
+            // NULL stays what it is.
+            let masked = self.value(field).map(|value| mask(at, &value));
+            match masked.unwrap_or(Masked::Unchanged) {
                 Masked::Unchanged => out.extend_from_slice(field),
                 Masked::Bytes(value) => self.escape(&value, out),
                 Masked::Null => out.extend_from_slice(self.how.null.as_bytes()),

@@ -93,9 +93,10 @@ impl Session<'_> {
                 self.phase = Phase::Ready;
             }
             b'R' => {
-                Reader::new(head.kind, body)
-                    .u32()
-                    .map_err(ServeError::Upstream)?;
+                let asked = Reader::new(head.kind, body).u32();
+                // AuthenticationOk and AuthenticationSASLFinal ask for nothing.
+                let asked = !matches!(asked.map_err(ServeError::Upstream)?, 0 | 12);
+                self.asked_to_authenticate = asked;
             }
             _ => {}
         }

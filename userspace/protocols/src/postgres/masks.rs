@@ -8,6 +8,7 @@ use sluice_masking::{ColumnMask, Detected, Hits, Masker};
 use crate::sql::{self, Origins, Output};
 
 use super::codec::{Broken, Reader};
+use super::forms::{Form, form, numeric_text};
 
 /// What stands for a value that may have been made from a masked column.
 const REDACTED: &str = "[redacted:column]";
@@ -29,29 +30,6 @@ pub(crate) enum Masked {
     Bytes(Vec<u8>),
     /// NULL: its type cannot hold a mask.
     Null,
-}
-
-/// How values are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    /// Characters, in which a mask can stand.
-    Text,
-    /// JSON: a mask must be JSON too.
-    Json,
-    /// JSON behind a version byte (binary jsonb).
-    BinaryJson,
-    /// `\x` and hexadecimal digits (text bytea).
-    Hex,
-    /// Any bytes, in which a mask can stand (binary bytea).
-    Bytes,
-    /// Eight bytes, a number: looked at as its digits.
-    Number,
-    /// A type of a user in binary: characters (citext, an enumeration) or anything.
-    Users,
-    /// A type of PostgreSQL's own without text in it, in binary.
-    Plain,
-    /// Anything else: what would have to be masked becomes NULL.
-    Other,
 }
 
 /// How one column is masked.
@@ -147,41 +125,17 @@ fn describe(body: &[u8]) -> Result<Vec<Field<'_>>, Broken> {
         let oid = reader.u32()?;
         let _size = reader.u16()?;
         let _modifier = reader.u32()?;
-        let binary = reader.u16()? != 0;
+        let binary = match reader.u16()? {
+            0 => false,
+            1 => true,
+            // There are no others: what such a value is, is not known.
+            _ => return Err(Broken::Body('T')),
+        };
         fields.push(Field { name, oid, binary });
     }
     reader.end()?;
     Ok(fields)
 }
-
-/// First object id that is not PostgreSQL's own (FirstNormalObjectId).
-const FIRST_OF_USERS: u32 = 16_384;
-
-fn form(oid: u32, binary: bool) -> Form {
-    match (oid, binary) {
-        // "char", name, text, xml, unknown, bpchar, varchar, refcursor
-        (18 | 19 | 25 | 142 | 705 | 1042 | 1043 | 1790, _) => Form::Text,
-        (114, _) | (3802, false) => Form::Json,
-        (3802, true) => Form::BinaryJson,
-        (17, false) => Form::Hex,
-        (17, true) => Form::Bytes,
-        (20, true) => Form::Number,
-        (oid, true) if PLAIN.contains(&oid) => Form::Plain,
-        // Arrays of text types; citext, hstore, enumerations, composites.
-        (199 | 1003 | 1009 | 1014 | 1015 | 2201 | 3807, false) => Form::Text,
-        (oid, false) if oid >= FIRST_OF_USERS => Form::Text,
-        (oid, true) if oid >= FIRST_OF_USERS => Form::Users,
-        (_, _) => Form::Other,
-    }
-}
-
-/// bool, int2, int4, oid, tid, xid, cid, points and the like, floats, money, macaddr, inet,
-/// cidr, arrays of integers and floats, date and times, bits, numeric, void, uuid, pg_lsn.
-const PLAIN: &[u32] = &[
-    16, 21, 23, 26, 27, 28, 29, 600, 601, 602, 603, 604, 628, 650, 700, 701, 718, 774, 790, 829,
-    869, 1005, 1007, 1016, 1021, 1022, 1082, 1083, 1114, 1184, 1186, 1266, 1560, 1562, 1700, 2278,
-    2950, 3220,
-];
 
 fn column(masking: &Masking, origins: &Origins, direct: bool, form: Form) -> Column {
     let masker = &masking.masker;
@@ -220,7 +174,7 @@ impl Column {
             return self.redacted(form, masker, value, hits);
         }
         match form {
-            Form::Plain if !self.mask.is_named() => Masked::Unchanged,
+            Form::Plain(most) if !self.mask.is_named() && value.len() <= most => Masked::Unchanged,
             Form::Text | Form::Bytes => changed(masker.mask_column(self.mask, value, hits)),
             Form::Json if !self.mask.is_named() => changed(masker.mask_json(value, hits)),
             Form::Json => changed(
@@ -231,12 +185,15 @@ impl Column {
             Form::BinaryJson => self.binary_json(masker, value, hits),
             Form::Hex => self.hex(masker, value, hits),
             Form::Number => self.number(masker, value, hits),
-            Form::Other | Form::Users | Form::Plain => {
-                match masker.mask_column(self.mask, value, hits) {
-                    Some(_) => Masked::Null,
-                    None => Masked::Unchanged,
-                }
+            Form::Numeric => {
+                let text = numeric_text(value);
+                self.or_null(
+                    masker,
+                    text.as_ref().map_or(value, |text| text.as_bytes()),
+                    hits,
+                )
             }
+            Form::Other | Form::Users | Form::Plain(_) => self.or_null(masker, value, hits),
         }
     }
 
@@ -253,8 +210,9 @@ impl Column {
             Form::BinaryJson
             | Form::Hex
             | Form::Number
+            | Form::Numeric
             | Form::Users
-            | Form::Plain
+            | Form::Plain(_)
             | Form::Other => Masked::Null,
         }
     }
@@ -277,10 +235,7 @@ impl Column {
         match value.strip_prefix(b"\\x").and_then(unhex) {
             Some(bytes) => changed(masker.mask_column(self.mask, &bytes, hits).map(|b| hex(&b))),
             // bytea_output = escape
-            None => match masker.mask_column(self.mask, value, hits) {
-                Some(_) => Masked::Null,
-                None => Masked::Unchanged,
-            },
+            None => self.or_null(masker, value, hits),
         }
     }
 
@@ -289,7 +244,13 @@ impl Column {
             return Masked::Null;
         };
         let digits = i64::from_be_bytes(bytes).to_string();
-        match masker.mask_column(self.mask, digits.as_bytes(), hits) {
+        self.or_null(masker, digits.as_bytes(), hits)
+    }
+
+    /// For a type that cannot hold a mask: NULL where there is something to mask in what is
+    /// shown of it.
+    fn or_null(&self, masker: &Masker, shown: &[u8], hits: &mut Hits) -> Masked {
+        match masker.mask_column(self.mask, shown, hits) {
             Some(_) => Masked::Null,
             None => Masked::Unchanged,
         }

@@ -26,6 +26,7 @@ mod copies;
 mod copy_rows;
 mod downward;
 mod error;
+mod forms;
 pub mod limits;
 mod masks;
 mod names;

@@ -4,6 +4,7 @@
 //! gave, and waits. Where one side does not take its bytes, the other is not read.
 
 use std::future::poll_fn;
+use std::io::ErrorKind::UnexpectedEof;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -252,6 +253,9 @@ impl<'a> Relay<'a> {
         if self.is_over() {
             moved = true;
         }
+        if self.is_left_unanswered() {
+            return Poll::Ready(Err(ServeError::ClientGone(UnexpectedEof.into())));
+        }
         if let Poll::Ready(event) = self.poll_held(context)? {
             return Poll::Ready(Ok(event));
         }
@@ -279,6 +283,13 @@ impl<'a> Relay<'a> {
                 Ok(true)
             }
         }
+    }
+
+    /// The server waits for a password, the client sent queries instead and went: they would
+    /// wait for an answer that never comes.
+    fn is_left_unanswered(&self) -> bool {
+        let asked = self.session.asked_to_authenticate && self.session.down.is_empty();
+        asked && self.waiting && !self.client_open
     }
 
     /// What the client left behind is half a message and never gets whole.

@@ -132,6 +132,8 @@ pub(crate) struct Session<'a> {
     pub(crate) database: String,
     pub(crate) user: String,
     pub(crate) phase: Phase,
+    /// The server has asked for a password or the like, and goes on only when it comes.
+    pub(crate) asked_to_authenticate: bool,
     pub(crate) names: Names,
     pub(crate) certain: Certainty,
     pub(crate) pipeline: Pipeline,
@@ -168,6 +170,7 @@ impl<'a> Session<'a> {
             database: database.to_owned(),
             user: user.to_owned(),
             phase: Phase::Authenticating,
+            asked_to_authenticate: false,
             names: Names::default(),
             certain: Certainty {
                 lexing: true,

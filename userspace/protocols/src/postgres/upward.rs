@@ -74,7 +74,13 @@ impl Session<'_> {
 
     fn authenticate(&mut self, head: Header, bytes: &[u8]) -> Result<Next, Fault> {
         match head.kind {
-            b'p' => self.forward(bytes, AUTH_BYTES),
+            b'p' => {
+                let next = self.forward(bytes, AUTH_BYTES)?;
+                if matches!(next, Next::Took(_)) {
+                    self.asked_to_authenticate = false;
+                }
+                Ok(next)
+            }
             b'X' => self.terminate(bytes),
             // Queries before the server is ready wait until it is.
             b'Q' | b'P' | b'B' | b'D' | b'E' | b'C' | b'H' | b'S' | b'F' => Ok(Next::Wait),

@@ -246,6 +246,17 @@ async fn lines_are_masked_the_same_wherever_they_are_cut() {
             "id,ssn\n1,2\n",
             "id,ssn\n1,\"[redacted:column]\"\n",
         ),
+        // A name may hold anything, and is not known to be one.
+        (
+            "copy t to stdout with csv header",
+            "id,\"for \"\"ann@example.com\"\"\"\n1,2\n",
+            "id,\"for \"\"[redacted:email]\"\"\"\n1,2\n",
+        ),
+        (
+            "copy t to stdout with (header)",
+            "id\tann@example.com\r\n1\t2\n",
+            "id\t[redacted:email]\\r\n1\t2\n",
+        ),
         (
             "copy t (id) to stdout",
             "no newline at the end",
@@ -263,6 +274,45 @@ async fn lines_are_masked_the_same_wherever_they_are_cut() {
             assert_eq!(whole, want, "{sql}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_only_recorded_passes_as_it_came() {
+    let setting = Setting {
+        record: true,
+        ..Setting::default()
+    };
+    let (served, log) = session(setting, |mut client, mut server| async move {
+        client.send(&query("copy t to stdout")).await;
+        server.expect(&query("copy t to stdout")).await;
+        let answer = [
+            message(b'H', TEXT_IN),
+            data(b"1\n2"),
+            data(b""),
+            data(b"\n"),
+            message(b'c', b""),
+            complete("COPY 2"),
+            ready('I'),
+        ]
+        .concat();
+        server.send(&answer).await;
+        client.expect(&answer).await;
+    })
+    .await;
+    served.unwrap();
+    assert_eq!(log.borrow().payload, b"1\n2\n");
+}
+
+#[tokio::test]
+async fn a_copy_in_a_format_that_there_is_not_ends_the_flow() {
+    let (served, _) = session(Setting::default(), |mut client, mut server| async move {
+        client.send(&query("copy t to stdout")).await;
+        server.expect(&query("copy t to stdout")).await;
+        server.send(&message(b'H', &[2, 0, 0])).await;
+        assert_eq!(client.rest().await.first(), Some(&b'E'));
+    })
+    .await;
+    assert!(matches!(served, Err(ServeError::Upstream(_))));
 }
 
 #[tokio::test]

@@ -184,6 +184,16 @@ const VALUES: &[(&str, Column, Value, Value)] = &[
         Some(&[0, 0, 0, 1]),
         Some(&[0, 0, 0, 1]),
     ),
+    // What is longer than its type can be is not of that type.
+    ("select n from p", ("n", 23, true), MAIL, None),
+    ("select n from p", ("n", 1700, true), MAIL, None),
+    ("select n from p", ("n", 1007, true), MAIL, None),
+    (
+        "select n from p",
+        ("n", 1700, true),
+        Some(&[0, 1, 0, 0, 0, 0, 0, 0, 0, 7]),
+        Some(&[0, 1, 0, 0, 0, 0, 0, 0, 0, 7]),
+    ),
     (
         "select n from p",
         ("n", 20, true),
@@ -289,6 +299,33 @@ async fn rows_without_a_description_are_not_shown() {
     })
     .await;
     assert!(served.is_err());
+}
+
+#[tokio::test]
+async fn a_format_that_there_is_not_ends_the_flow() {
+    for (format, good) in [
+        ([0, 0], true),
+        ([0, 1], true),
+        ([0, 2], false),
+        ([1, 0], false),
+    ] {
+        let (served, _) = session(setting(), |mut client, mut server| async move {
+            client.send(&query("select a from p")).await;
+            server.expect(&query("select a from p")).await;
+            let mut head = description(&[("a", TEXT, false)]);
+            let end = head.len() - 2;
+            head[end..].copy_from_slice(&format);
+            let row = row(&[Some(b"ann@example.com")]);
+            server
+                .send(&[head, row, complete("SELECT 1"), ready('I')].concat())
+                .await;
+            drop(server);
+            let seen = client.rest().await;
+            assert!(!String::from_utf8_lossy(&seen).contains("ann@"));
+        })
+        .await;
+        assert_eq!(served.is_ok(), good, "{format:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 use sluice_flow::Cause;
 
+use crate::postgres::ServeError;
+
 use super::wire::{
-    Setting, greeting, message, query, ready, request, session, startup, terminate, with,
+    Setting, complete, greeting, message, query, ready, request, session, startup, terminate, with,
 };
 
 const SSL: u32 = 80_877_103;
@@ -169,6 +171,46 @@ async fn a_query_before_the_server_is_ready_waits() {
     .await;
     assert_eq!(log.borrow().texts(), ["select 1"]);
     assert_eq!(log.borrow().operations[0].database, "ann");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_instead_of_sending_its_password_ends_the_flow() {
+    let (served, log) = with(Setting::default(), |mut client, mut server| async move {
+        let hello = startup(&["user", "ann"]);
+        client
+            .send(&[hello.clone(), query("select 1")].concat())
+            .await;
+        server.expect(&hello).await;
+        server.send(&message(b'R', &[0, 0, 0, 3])).await;
+        client.expect(&message(b'R', &[0, 0, 0, 3])).await;
+        client.shut().await;
+        // The server does not have to do anything for it.
+        assert!(server.rest().await.is_empty());
+    })
+    .await;
+    assert!(matches!(served, Err(ServeError::ClientGone(_))));
+    assert!(log.borrow().operations.is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_sent_all_and_closed_its_side_is_answered() {
+    let (served, _) = with(Setting::default(), |mut client, mut server| async move {
+        let hello = startup(&["user", "ann"]);
+        client
+            .send(&[hello.clone(), query("select 1")].concat())
+            .await;
+        client.shut().await;
+        server.expect(&hello).await;
+        server.send(&greeting()).await;
+        client.expect(&greeting()).await;
+        server.expect(&query("select 1")).await;
+        let answer = [complete("SELECT 1"), ready('I')].concat();
+        server.send(&answer).await;
+        client.expect(&answer).await;
+        assert!(server.rest().await.is_empty());
+    })
+    .await;
+    served.unwrap();
 }
 
 #[tokio::test]
