@@ -377,6 +377,16 @@ fn a_request_of_http_waits_too_and_an_embedded_gate_asks_as_well() -> anyhow::Re
             text(&first, "operation.method") == "POST" && text(&first, "operation.path") == "/a",
             "{first}"
         );
+        // What they answer for is the body too.
+        let shown_text = world
+            .sluice
+            .ask(&["approvals", "show", text(&first, "id")])?;
+        let sha256 = text(&first, "operation.body_sha256");
+        ensure!(
+            first["operation"]["body_bytes"] == 3
+                && shown_text.contains(&format!("body of 3 bytes, sha256:{sha256}")),
+            "{shown_text}"
+        );
         world.as_user("backup", &["approvals", word, text(&first, "id")])?;
         wait_until(Duration::from_secs(10), || {
             held(&world).is_ok_and(|next| next["id"] != first["id"])
@@ -396,5 +406,48 @@ fn a_request_of_http_waits_too_and_an_embedded_gate_asks_as_well() -> anyhow::Re
             shown(&job)
         );
     }
+    Ok(())
+}
+
+#[test]
+fn what_is_remembered_of_a_request_is_its_body_too() -> anyhow::Result<()> {
+    let test = "what_is_remembered_of_a_request_is_its_body_too";
+    let Some(world) = World::with_config_or_skip(test, &["api.internal"], GROUPS)? else {
+        return Ok(());
+    };
+    let peer = web::serve(&world.sluice)?;
+    let url = web::url(&peer);
+    // The second is the first again, the third has another body, the fourth one too large.
+    let script = format!(
+        "curl -sS -m 30 -o /dev/null -w '%{{http_code}} ' -d x=1 {url}/a --next -sS -m 30 -o /dev/null -w '%{{http_code}} ' -d x=1 {url}/a \
+         --next -sS -m 30 -o /dev/null -w '%{{http_code}} ' -d x=2 {url}/a; \
+         head -c 1048577 /dev/zero | curl -sS -m 30 -H Expect: --data-binary @- {url}/a"
+    );
+    let policy = policy("count: 1, timeout: 30s, remember: job");
+    let mut run = world
+        .sluice
+        .run_command(&policy, &["--quiet"], &["sh", "-c", &script])?;
+    let child = run
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()?;
+    let first = held(&world)?;
+    world.as_user("backup", &["approvals", "approve", text(&first, "id")])?;
+    wait_until(Duration::from_secs(10), || {
+        held(&world).is_ok_and(|next| next["id"] != first["id"])
+    });
+    let second = held(&world)?;
+    ensure!(
+        second["operation"]["path"] == first["operation"]["path"]
+            && second["operation"]["digest"] != first["operation"]["digest"],
+        "{second}"
+    );
+    world.as_user("backup", &["approvals", "deny", text(&second, "id")])?;
+    let job = end(child)?;
+    ensure!(
+        job.stdout.starts_with("200 200 403 ") && job.stdout.contains("over 1048576 bytes"),
+        "{}",
+        shown(&job)
+    );
     Ok(())
 }

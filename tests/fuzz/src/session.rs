@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_flow::gate::Direction;
-use sluice_flow::{Answer, Cause, Gate, Hold, Judgement, Operation, Pass, Refusal};
+use sluice_flow::{Answer, Cause, Gate, Hold, HttpBody, Judgement, Operation, Pass, Refusal};
 use sluice_masking::{Hits, Masker};
 
 /// How long people think.
@@ -69,12 +69,18 @@ pub struct ToldGate {
 
 impl Gate for ToldGate {
     async fn judge(&mut self, operation: Operation) -> Judgement {
-        let (via, texts) = told_apart(operation);
         let number = self.log.borrow().len();
         let told = self
             .told
             .rotate_right(u32::try_from(number % 4).unwrap_or(0) * 2);
         let (refused, held) = (told & 1 == 1, told & 2 == 2);
+        let operation = match operation {
+            Operation::Http(request) if held && request.body == HttpBody::Unread => {
+                return Judgement::ReadBody(Box::new(request));
+            }
+            operation => operation,
+        };
+        let (via, texts) = told_apart(operation);
         self.log.borrow_mut().push(Judged {
             via,
             texts,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use sluice_flow::operation::OpaqueStream;
 use sluice_flow::session::OperationRecord;
 use sluice_flow::{
-    DnsQuestion, Event, EventKind, HostFact, HttpRequest, Operation, SessionOpened, SqlMessage,
-    Verdict,
+    DnsQuestion, Event, EventKind, HostFact, HttpBody, HttpRequest, Operation, SessionOpened,
+    SqlMessage, Verdict,
 };
 use sluice_policy::{FlowFacts, JobPolicy, PolicySet};
 
@@ -106,6 +106,7 @@ fn operation_of(record: &OperationRecord) -> Operation {
             host: record.host.clone(),
             headers: Vec::new(),
             upgrade: record.upgrade.clone(),
+            body: HttpBody::None,
         }),
         "postgres" => Operation::Postgres(SqlMessage {
             via: text(&record.via),

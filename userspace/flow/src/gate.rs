@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use sluice_masking::{Hits, Masker};
 
-use crate::operation::Operation;
+use crate::failure::Cause;
+use crate::operation::{HttpRequest, Operation};
 use crate::verdict::Refusal;
 
 /// Permission for one operation to go on, and what is done to its answer.
@@ -34,6 +35,18 @@ pub enum Judgement {
     Refuse(Refusal),
     /// It waits for people.
     Hold(Hold),
+    /// People are to be asked, and about all of it: nothing is judged or recorded yet. The
+    /// request is to be given again, with its body read ([`HttpRequest::body`]). Only for one
+    /// that came with [`HttpBody::Unread`](crate::HttpBody::Unread).
+    ReadBody(Box<HttpRequest>),
+}
+
+/// The refusal of an operation without a body, where one is asked for.
+pub fn no_body() -> Refusal {
+    Refusal::of(
+        Cause::Undecodable,
+        "people are to be asked about its body, and it has none",
+    )
 }
 
 /// An operation that waits for people. Dropping it withdraws the request.

@@ -26,7 +26,7 @@ pub use gate::{Answer, Gate, Hold, Judgement, Pass};
 pub use job::{Job, JobId, Labels};
 pub use lineage::{Lineage, LineageTable};
 pub use operation::{
-    DnsQuestion, Effect, HttpRequest, Operation, SqlMessage, Statement, TableName,
+    DnsQuestion, Effect, HttpBody, HttpRequest, Operation, SqlMessage, Statement, TableName,
 };
 pub use session::{Event, EventKind, SessionId, SessionOpened};
 pub use summary::SessionSummary;

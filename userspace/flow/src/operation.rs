@@ -1,6 +1,9 @@
 //! What a flow asks for: the thing that a policy judges.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::session::hex;
 
 /// One thing that a flow asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -8,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum Operation {
     /// A connection whose protocol is not inspected: bytes both ways, counted.
     Opaque(OpaqueStream),
-    /// One HTTP request, judged by its head.
+    /// One HTTP request, judged by its head; people who are asked answer for its body too.
     Http(HttpRequest),
     /// One message to a PostgreSQL server; several statements in it get one verdict.
     Postgres(SqlMessage),
@@ -57,6 +60,50 @@ pub struct HttpRequest {
     /// The protocol that the request wants to change to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<String>,
+    /// Its body, as far as it is known.
+    #[serde(default, skip_serializing_if = "HttpBody::is_none")]
+    pub body: HttpBody,
+}
+
+/// The body of a request. Policies judge the head; people who are asked about a request are
+/// asked about all of it, so then it is read before they are ([`crate::Judgement::ReadBody`]).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HttpBody {
+    /// There is none.
+    #[default]
+    None,
+    /// There is one, and it was not read.
+    Unread,
+    /// It waits in the gate.
+    Held {
+        /// Its bytes as they were sent, chunk framing included.
+        bytes: u64,
+        /// SHA-256 (hex) of them.
+        sha256: String,
+    },
+    /// It is larger than what can wait in the gate.
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+}
+
+impl HttpBody {
+    /// A body that was read.
+    #[must_use]
+    pub fn held(body: &[u8]) -> Self {
+        Self::Held {
+            bytes: body.len() as u64,
+            sha256: hex(&Sha256::digest(body)),
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
 }
 
 /// What a statement does, by the strongest thing in it.

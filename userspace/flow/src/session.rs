@@ -102,6 +102,12 @@ pub struct OperationRecord {
     /// HTTP: the protocol that it wants to change to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<String>,
+    /// HTTP: bytes of a body that people were asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_bytes: Option<u64>,
+    /// HTTP: SHA-256 (hex) of that body as it was sent, chunk framing included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_sha256: Option<String>,
     /// DNS: the name asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sluice_flow::{
-    ArgvState, BootId, Effect, Exec, ExecId, HostFact, How, HttpRequest, Job, JobId, Lineage,
-    Operation, ProcessId, SqlMessage, Statement,
+    ArgvState, BootId, Effect, Exec, ExecId, HostFact, How, HttpBody, HttpRequest, Job, JobId,
+    Lineage, Operation, ProcessId, SqlMessage, Statement,
 };
 use sluice_policy::{FlowFacts, JobPolicy, Layer, PolicySet, Source};
 
@@ -164,6 +164,7 @@ fn http() -> Operation {
         host: None,
         headers: Vec::new(),
         upgrade: None,
+        body: HttpBody::None,
     })
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use sluice_flow::operation::OpaqueStream;
 use sluice_flow::{
-    ArgvState, BootId, DnsQuestion, Effect, Exec, ExecId, HostFact, How, HttpRequest, Job, JobId,
-    Lineage, Operation, ProcessId, SqlMessage, Statement, Verdict,
+    ArgvState, BootId, DnsQuestion, Effect, Exec, ExecId, HostFact, How, HttpBody, HttpRequest,
+    Job, JobId, Lineage, Operation, ProcessId, SqlMessage, Statement, Verdict,
 };
 
 use crate::{FlowFacts, FlowPolicy, JobPolicy, Layer, PolicySet, Source};
@@ -70,6 +70,7 @@ pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Htt
             .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
             .collect(),
         upgrade: None,
+        body: HttpBody::None,
     }
 }
 

@@ -10,15 +10,15 @@ use sluice_flow::ports::{Held, RecordError, SessionLog};
 use sluice_flow::session::{ApprovalState, MaskHit, OperationRecord, Outcome};
 use sluice_flow::verdict::{ApprovalTerms, Payload};
 use sluice_flow::{
-    Answer, Cause, Decision, Destination, EventKind, Gate, Hold, HostFact, Judgement, Lineage,
-    Operation, Pass, Refusal, SessionId, SessionOpened, SqlMessage, Verdict,
+    Answer, Cause, Decision, Destination, EventKind, Gate, Hold, HostFact, HttpBody, Judgement,
+    Lineage, Operation, Pass, Refusal, SessionId, SessionOpened, SqlMessage, Verdict,
 };
 use sluice_masking::{Hits, Masker};
 use sluice_policy::{FlowFacts, FlowPolicy};
 use uuid::Uuid;
 
 use crate::desk::Desk;
-use crate::hold::{Waiting, approval, hold_message};
+use crate::hold::{Waiting, approval, hold_message, too_large};
 use crate::job::{OpenFlow, RunningJob};
 use crate::limits::MAX_RECORDED_PAYLOAD;
 use crate::record::operation_record;
@@ -283,6 +283,15 @@ impl Gate for FlowGate {
         self.follow_policy();
         let host = claimed_host(&self.asker, &operation);
         let mut verdict = self.policy.decide(&operation, &host);
+        let operation = match (&verdict.decision, operation) {
+            (Decision::Approve(_), Operation::Http(request))
+                if request.body == HttpBody::Unread =>
+            {
+                return Judgement::ReadBody(Box::new(request));
+            }
+            (_, operation) => operation,
+        };
+        let too_large = too_large(&operation);
         // It may quote what was asked, and it is recorded.
         verdict.message = self.asker.job.masked_text(&verdict.message);
         let masker = match self.masker(&operation, &host) {
@@ -315,7 +324,13 @@ impl Gate for FlowGate {
         };
         match (verdict.decision, for_people) {
             (Decision::Allow, _) => Judgement::Forward(pass),
-            (Decision::Approve(terms), Some(record)) => self.hold(pass, record, *terms),
+            (Decision::Approve(terms), Some(record)) => match too_large {
+                None => self.hold(pass, record, *terms),
+                Some(refusal) => {
+                    self.refused(&refusal);
+                    Judgement::Refuse(refusal)
+                }
+            },
             (Decision::Deny | Decision::Approve(_), _) => {
                 self.refused = true;
                 let Verdict { rules, message, .. } = verdict;
@@ -418,4 +433,4 @@ pub(crate) fn refusal_of(verdict: &Verdict) -> Refusal {
 
 #[cfg(test)]
 #[path = "gate_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 
 use sluice_flow::ports::{ApprovalDesk as _, Person, Synced};
-use sluice_flow::{Exec, ExecId, HttpRequest, Job, JobId, ProcessId};
+use sluice_flow::{Exec, ExecId, HttpBody, HttpRequest, Job, JobId, ProcessId};
 use sluice_policy::{Layer, PolicySet, Source};
 
 use super::*;
@@ -11,8 +11,8 @@ const TOKEN: &str = "s3cr3t-value-of-the-job";
 
 /// A log in memory that can be made to fail.
 #[derive(Clone, Default)]
-struct Memory {
-    events: Arc<Mutex<Vec<EventKind>>>,
+pub(crate) struct Memory {
+    pub(crate) events: Arc<Mutex<Vec<EventKind>>>,
     full: Arc<Mutex<bool>>,
 }
 
@@ -75,14 +75,14 @@ fn lineage() -> Lineage {
     }
 }
 
-struct Fixture {
-    gate: FlowGate,
-    memory: Memory,
+pub(crate) struct Fixture {
+    pub(crate) gate: FlowGate,
+    pub(crate) memory: Memory,
     job: Arc<RunningJob>,
     desk: Arc<Desk>,
 }
 
-fn fixture(rules: &str) -> Fixture {
+pub(crate) fn fixture(rules: &str) -> Fixture {
     fixture_of(rules, HostFact::Proved("api.example.com".to_owned()))
 }
 
@@ -123,6 +123,7 @@ fn request(method: &str, path: &str, host: &str) -> Operation {
         host: Some(host.to_owned()),
         headers: Vec::new(),
         upgrade: None,
+        body: HttpBody::None,
     })
 }
 
@@ -287,6 +288,58 @@ async fn a_held_operation_goes_on_when_somebody_of_the_group_agrees() {
         kinds(&f.memory),
         ["operation", "verdict", "approval", "approved"]
     );
+}
+
+#[tokio::test]
+async fn people_are_asked_about_a_body_that_was_read() {
+    let mut f = fixture(HELD);
+    let with = |body: HttpBody| match request("GET", "/", "api.example.com") {
+        Operation::Http(request) => Operation::Http(HttpRequest { body, ..request }),
+        other => other,
+    };
+    let Judgement::ReadBody(mut read) = f.gate.judge(with(HttpBody::Unread)).await else {
+        panic!("judged without its body")
+    };
+    assert!(kinds(&f.memory).is_empty());
+    read.body = HttpBody::held(b"body");
+    let Judgement::Hold(hold) = f.gate.judge(Operation::Http(*read)).await else {
+        panic!("not held")
+    };
+    let held = f.desk.held();
+    let record = &held.first().unwrap().operation;
+    assert_eq!(record.body_bytes, Some(4));
+    assert!(
+        record
+            .body_sha256
+            .as_ref()
+            .is_some_and(|sha256| sha256.len() == 64)
+    );
+    drop(hold);
+    let large = f.gate.judge(with(HttpBody::TooLarge { limit: 7 })).await;
+    let Judgement::Refuse(refusal) = large else {
+        panic!("asked about what it does not have")
+    };
+    assert_eq!(refusal.cause, Cause::OverLimit);
+    assert!(
+        refusal.message.contains("over 7 bytes"),
+        "{}",
+        refusal.message
+    );
+    assert!(f.desk.held().is_empty());
+}
+
+#[tokio::test]
+async fn a_body_is_read_only_where_people_are_asked() {
+    let mut f = fixture(GET);
+    let Operation::Http(plain) = request("GET", "/", "api.example.com") else {
+        panic!("not HTTP")
+    };
+    let unread = HttpRequest {
+        body: HttpBody::Unread,
+        ..plain
+    };
+    let judged = f.gate.judge(Operation::Http(unread)).await;
+    assert!(matches!(judged, Judgement::Forward(_)));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sluice_flow::ports::{Held, RecordError};
 use sluice_flow::session::{ApprovalId, ApprovalState};
-use sluice_flow::{Cause, EventKind, Pass, Refusal};
+use sluice_flow::{Cause, EventKind, HttpBody, HttpRequest, Operation, Pass, Refusal};
 
 use crate::desk::Place;
 use crate::gate::Log;
@@ -137,6 +137,24 @@ impl Drop for Waiting {
             if let Err(error) = self.log.append(vec![event]) {
                 tracing::error!(%error, "a withdrawn request is not in the record");
             }
+        }
+    }
+}
+
+/// Why nobody can be asked about an operation: not all of it can wait.
+pub(crate) fn too_large(operation: &Operation) -> Option<Refusal> {
+    match operation {
+        Operation::Http(HttpRequest {
+            body: HttpBody::TooLarge { limit },
+            ..
+        }) => {
+            let message = format!(
+                "people are asked about all of a request, and the body of this one is over {limit} bytes: send less at a time"
+            );
+            Some(Refusal::of(Cause::OverLimit, message))
+        }
+        Operation::Http(_) | Operation::Postgres(_) | Operation::Dns(_) | Operation::Opaque(_) => {
+            None
         }
     }
 }

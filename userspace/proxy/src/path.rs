@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 use sluice_flow::destination::HostFact;
-use sluice_flow::gate::Direction;
+use sluice_flow::gate::{Direction, no_body};
 use sluice_flow::kernel::{JobTag, Origin, Transport};
 use sluice_flow::operation::OpaqueStream;
 use sluice_flow::session::Outcome;
@@ -280,6 +280,7 @@ impl Admitted<'_> {
         let judged = match gate.judge(operation).await {
             Judgement::Forward(_) => Ok(()),
             Judgement::Refuse(refusal) => Err(refusal),
+            Judgement::ReadBody(_) => Err(no_body()),
             Judgement::Hold(hold) => hold.answer.await.map(drop),
         };
         if judged.is_err() {

@@ -2,7 +2,7 @@
 
 use sluice_flow::session::{OperationRecord, operation_digest};
 use sluice_flow::verdict::Payload;
-use sluice_flow::{Operation, SqlMessage, Statement};
+use sluice_flow::{HttpBody, Operation, SqlMessage, Statement};
 use sluice_masking::{Hits, Masker};
 
 use crate::job::RunningJob;
@@ -37,6 +37,8 @@ pub(crate) fn operation_record(
     };
     match operation {
         Operation::Http(request) => OperationRecord {
+            body_bytes: held_body(&request.body).map(|(bytes, _)| bytes),
+            body_sha256: held_body(&request.body).map(|(_, sha256)| sha256.to_owned()),
             method: Some(text(&request.method)),
             path: Some(text(&request.path)),
             query: request.query.as_deref().map(text),
@@ -54,6 +56,14 @@ pub(crate) fn operation_record(
             looks_like: Some(stream.looks_like.clone()),
             ..bare
         },
+    }
+}
+
+/// Bytes and digest of a body that people are asked about.
+fn held_body(body: &HttpBody) -> Option<(u64, &str)> {
+    match body {
+        HttpBody::Held { bytes, sha256 } => Some((*bytes, sha256)),
+        HttpBody::None | HttpBody::Unread | HttpBody::TooLarge { .. } => None,
     }
 }
 

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sluice_flow::gate::Direction;
+use sluice_flow::gate::{Direction, no_body};
 use sluice_flow::kernel::{Origin, Transport};
 use sluice_flow::ports::RecordError;
 use sluice_flow::session::Outcome;
@@ -270,6 +270,7 @@ async fn answer(proxy: &Proxy, gate: &mut FlowGate, message: &[u8]) -> Option<Ve
     let judged = match gate.judge(Operation::Dns(question.operation())).await {
         Judgement::Forward(pass) => Ok(pass),
         Judgement::Refuse(refusal) => Err(refusal),
+        Judgement::ReadBody(_) => Err(no_body()),
         Judgement::Hold(hold) => hold.answer.await,
     };
     let answer = match judged {

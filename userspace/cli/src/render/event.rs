@@ -180,6 +180,9 @@ pub(crate) fn facts(operation: &OperationRecord) -> String {
         .into_iter()
         .filter_map(|(name, value)| Some((name, value.as_ref()?)));
     facts.extend(named.map(|(name, value)| format!("{name} {value}")));
+    if let (Some(bytes), Some(sha256)) = (operation.body_bytes, &operation.body_sha256) {
+        facts.push(format!("body of {bytes} bytes, sha256:{sha256}"));
+    }
     facts.join(" · ")
 }
 

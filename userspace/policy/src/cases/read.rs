@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use sluice_flow::operation::OpaqueStream;
 use sluice_flow::{
-    ArgvState, BootId, DnsQuestion, Effect, Exec, ExecId, HostFact, How, HttpRequest, Job, JobId,
-    Lineage, Operation, ProcessId, SqlMessage, Statement,
+    ArgvState, BootId, DnsQuestion, Effect, Exec, ExecId, HostFact, How, HttpBody, HttpRequest,
+    Job, JobId, Lineage, Operation, ProcessId, SqlMessage, Statement,
 };
 
 use super::{Case, Expect, SqlParser, keys};
@@ -222,6 +222,7 @@ impl Reader<'_> {
             host: None,
             headers: headers.into_iter().collect(),
             upgrade: None,
+            body: HttpBody::None,
         })
     }
 

@@ -87,6 +87,12 @@ pub enum Fault {
     /// A head was not complete in time.
     #[error("the head took over {} s", limits::HEAD_TIME.as_secs())]
     TooSlow,
+    /// A body that people are asked about was not complete in time.
+    #[error(
+        "the body took over {} s, and people are asked about all of the request",
+        limits::HELD_BODY_TIME.as_secs()
+    )]
+    BodyTooSlow,
     /// A response to something that was not asked.
     #[error("the server changes to a protocol that the request did not ask for")]
     UnaskedUpgrade,
@@ -126,7 +132,7 @@ impl Fault {
             Self::Version => 505,
             Self::Connect => 403,
             Self::Expect => 417,
-            Self::TooSlow => 408,
+            Self::TooSlow | Self::BodyTooSlow => 408,
             Self::BareLf
             | Self::BareCr
             | Self::EmptyLines

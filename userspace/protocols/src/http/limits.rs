@@ -20,9 +20,16 @@ pub const TRAILER_BYTES: usize = 16 * 1024;
 /// Interim (1xx) responses before the final one of a request.
 pub const INTERIM_RESPONSES: usize = 32;
 
-/// Bytes of a client that wait in the daemon while its request is held or answered; more waits in
-/// the kernel.
+/// Bytes of a client that wait in the daemon behind its request while that is held or answered;
+/// more waits in the kernel.
 pub const HELD_BYTES: usize = 64 * 1024;
+
+/// Bytes of a body, with its framing, that wait in the daemon while people are asked about the
+/// request; a request with a longer one is refused.
+pub const HELD_BODY: usize = 1024 * 1024;
+
+/// How long such a body may take to come (408).
+pub const HELD_BODY_TIME: Duration = Duration::from_secs(60);
 
 /// A refused request's body up to this size is skipped and the connection goes on.
 pub const SKIPPED_BODY: u64 = 64 * 1024;

@@ -30,6 +30,7 @@ pub mod target;
 mod download;
 mod edit;
 mod exchange;
+mod held_body;
 mod leg;
 mod masked;
 mod refusal;

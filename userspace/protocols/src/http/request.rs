@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use httparse::Header;
-use sluice_flow::HttpRequest;
+use sluice_flow::{HttpBody, HttpRequest};
 
 use super::error::Fault;
 use super::fields::{Body, Fields, Version, malformed};
@@ -78,6 +78,10 @@ impl RequestHead {
             upgrade: match &upgrade {
                 Upgrade::To(protocol) => Some(protocol.clone()),
                 Upgrade::No | Upgrade::TakenOff => None,
+            },
+            body: match body {
+                Body::None | Body::Length(0) => HttpBody::None,
+                Body::Length(_) | Body::Chunked | Body::UntilClose => HttpBody::Unread,
             },
         };
         let head = Self {

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 
 use bytes::BytesMut;
-use sluice_flow::gate::{Gate, Hold, Judgement};
+use sluice_flow::gate::{Gate, Hold, Judgement, no_body};
 use sluice_flow::operation::OpaqueStream;
 use sluice_flow::session::Outcome;
 use sluice_flow::{Cause, HttpRequest, Operation, Pass, Refusal};
@@ -172,7 +172,7 @@ where
         request: HttpRequest,
         asked: &Asked,
     ) -> Step<Result<Pass, Refusal>> {
-        let pass = match self.judged(Operation::Http(request)).await? {
+        let pass = match self.judged(Operation::Http(request), asked).await? {
             Ok(pass) => pass,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -184,7 +184,7 @@ where
             other => format!("upgrade:{other}"),
         };
         let tunnel = match self
-            .judged(Operation::Opaque(OpaqueStream { looks_like }))
+            .judged(Operation::Opaque(OpaqueStream { looks_like }), asked)
             .await?
         {
             Ok(tunnel) => tunnel,
@@ -200,21 +200,31 @@ where
         Ok(Err(refusal))
     }
 
-    async fn judged(&mut self, operation: Operation) -> Step<Result<Pass, Refusal>> {
-        match self.gate.judge(operation).await {
+    async fn judged(&mut self, operation: Operation, asked: &Asked) -> Step<Result<Pass, Refusal>> {
+        let (judgement, body) = match self.gate.judge(operation).await {
+            Judgement::ReadBody(mut request) => {
+                let (body, bytes) = self.read_body(asked).await?;
+                request.body = body;
+                (self.gate.judge(Operation::Http(*request)).await, bytes)
+            }
+            judged => (judged, 0),
+        };
+        match judgement {
             Judgement::Forward(pass) => Ok(Ok(pass)),
             Judgement::Refuse(refusal) => Ok(Err(refusal)),
-            Judgement::Hold(hold) => self.held(hold).await,
+            Judgement::Hold(hold) => self.held(hold, asked.head_bytes + body).await,
+            // It was read, and it stays so.
+            Judgement::ReadBody(_) => Ok(Err(no_body())),
         }
     }
 
     /// Waits for people. The client's next bytes wait too; a client that goes (or closes its side
-    /// of the connection) withdraws the request. One that has sent over [`HELD_BYTES`] ahead is
-    /// not listened to any more, so its going is seen only after the answer.
-    async fn held(&mut self, hold: Hold) -> Step<Result<Pass, Refusal>> {
+    /// of the connection) withdraws the request. One that has sent over [`HELD_BYTES`] behind it
+    /// is not listened to any more, so its going is seen only after the answer.
+    async fn held(&mut self, hold: Hold, request: usize) -> Step<Result<Pass, Refusal>> {
         let mut answer = hold.answer;
         loop {
-            let room = self.client.incoming.bytes.len() < HELD_BYTES;
+            let room = self.client.incoming.bytes.len() < request + HELD_BYTES;
             tokio::select! {
                 biased;
                 answer = &mut answer => return Ok(answer),

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 
+use sluice_flow::gate::no_body;
 use sluice_flow::{Cause, Effect, Gate, Judgement, Refusal};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
@@ -176,6 +177,7 @@ async fn settings<G: Gate>(
     let refusal = match gate.judge(operation).await {
         Judgement::Forward(_) => return Ok(()),
         Judgement::Refuse(refusal) => refusal,
+        Judgement::ReadBody(_) => no_body(),
         Judgement::Hold(hold) => match hold.answer.await {
             Ok(_) => return Ok(()),
             Err(refusal) => refusal,

@@ -8,7 +8,7 @@ use std::io::ErrorKind::UnexpectedEof;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use sluice_flow::gate::Direction;
+use sluice_flow::gate::{Direction, no_body};
 use sluice_flow::{Cause, Gate, Hold, Judgement, Operation, Pass, Refusal};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -165,6 +165,7 @@ impl<'a> Relay<'a> {
         match gate.judge(operation).await {
             Judgement::Forward(pass) => self.granted(*ask, pass, false),
             Judgement::Refuse(refusal) => self.refused(&ask, refusal),
+            Judgement::ReadBody(_) => self.refused(&ask, no_body()),
             Judgement::Hold(answer) => {
                 self.session.notice = Some(answer.message.clone());
                 if let Some(registration) = &self.session.registration {

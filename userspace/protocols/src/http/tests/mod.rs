@@ -6,6 +6,7 @@ mod corpus;
 mod decoding;
 mod exchanges;
 mod heads;
+mod held;
 mod masks;
 mod refusals;
 mod targets;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use sluice_flow::gate::{Answer, Direction, Gate, Hold, Judgement};
 use sluice_flow::session::Outcome;
-use sluice_flow::{Cause, Operation, Pass, Refusal, RuleRef};
+use sluice_flow::{Cause, HttpBody, Operation, Pass, Refusal, RuleRef};
 use sluice_masking::{Hits, MaskRule, Masker, Strategy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
@@ -104,8 +105,15 @@ pub(super) fn denied() -> Refusal {
 
 impl Gate for TestGate {
     async fn judge(&mut self, operation: Operation) -> Judgement {
+        let said = self.script.pop_front().unwrap_or(Say::Allow);
+        if let (Say::Hold(_), Operation::Http(request)) = (&said, &operation)
+            && request.body == HttpBody::Unread
+        {
+            self.script.push_front(said);
+            return Judgement::ReadBody(Box::new(request.clone()));
+        }
         self.asked.push(operation);
-        match self.script.pop_front().unwrap_or(Say::Allow) {
+        match said {
             Say::Allow => Judgement::Forward(self.pass(false)),
             Say::Mask => Judgement::Forward(self.pass(true)),
             Say::Deny => Judgement::Refuse(denied()),

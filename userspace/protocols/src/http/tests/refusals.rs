@@ -125,11 +125,7 @@ async fn what_comes_behind_a_held_request_is_bounded() {
     use super::super::limits::HELD_BYTES;
     let (answer, asked) = tokio::sync::oneshot::channel();
     let mut gate = TestGate::saying([Say::Hold(asked)]);
-    let body = "x".repeat(4 * HELD_BYTES);
-    let request = format!(
-        "PUT /a HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
+    let request = format!("{GET}{}", "x".repeat(4 * HELD_BYTES));
     let (near, mut far) = duplex(1024);
     let dial = async || Err::<DuplexStream, _>(io::ErrorKind::ConnectionRefused.into());
     let mut sent = 0;
