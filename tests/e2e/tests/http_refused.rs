@@ -276,5 +276,21 @@ if b' 101 ' in head:
         "{}",
         shown(&allowed)
     );
+    // The session is that of the request; the tunnel is an operation of it.
+    let sessions = world.sluice.sessions_of("http")?;
+    let session = sessions.last().context("no session")?;
+    ensure!(
+        session["verdict"] == "allow" && session["operations"] == 2,
+        "{session}"
+    );
+    let events = world.events_of("http")?;
+    let tunnel = events
+        .iter()
+        .rfind(|e| e["kind"] == "operation")
+        .context("no operation")?;
+    ensure!(
+        tunnel["protocol"] == "opaque" && tunnel["looks_like"] == "websocket",
+        "{tunnel}"
+    );
     Ok(())
 }

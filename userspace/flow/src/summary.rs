@@ -54,7 +54,8 @@ pub struct SessionSummary {
     pub opened: Timestamp,
     /// When it was closed; `null` while it is open.
     pub closed: Option<Timestamp>,
-    /// `http`, `postgres`, `dns`, `opaque`; `unknown` where nothing was asked.
+    /// `http`, `postgres`, `dns`, `opaque`: that of the first operation; `unknown` where
+    /// nothing was asked. A WebSocket is `http`, with its tunnel as an opaque operation.
     pub protocol: String,
     /// Where to; `null` for a connection that the kernel has no entry for.
     pub destination: Option<DestinationSummary>,
@@ -123,7 +124,11 @@ impl SessionSummary {
             }
             EventKind::Operation(operation) => {
                 self.operations += 1;
-                self.protocol.clone_from(&operation.protocol);
+                // A tunnel that a request opened (WebSocket) is an operation of its session:
+                // it does not make it another one.
+                if self.operations == 1 {
+                    self.protocol.clone_from(&operation.protocol);
+                }
                 if let Some(destination) = &mut self.destination
                     && destination.host.is_none()
                 {
