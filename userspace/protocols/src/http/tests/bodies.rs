@@ -51,6 +51,13 @@ fn malformed_chunks_are_broken() {
         ("3;a\rb\r\nabc\r\n", "a bare CR"),
         ("3;a\nb\r\nabc\r\n", "a control character in an extension"),
         ("3;a\0\r\n", "a control character in an extension"),
+        ("3 ;a\r\nabc\r\n", "its size is not hexadecimal"),
+        (
+            "3;a=\"\n\"\r\nabc\r\n",
+            "a control character in an extension",
+        ),
+        ("3\r\nab\r\n\r\n", "no CRLF after its data"),
+        ("0\r\nX: 1\r\n 0\r\n\r\n", "its trailer section"),
         ("3\r\nabcd\r\n", "no CRLF after its data"),
         ("3\r\nabc\n", "no CRLF after its data"),
         ("3\r\nabc\rx", "no CRLF after its data"),

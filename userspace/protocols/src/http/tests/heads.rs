@@ -23,84 +23,113 @@ fn post(fields: &str) -> Result<RequestHead, Fault> {
     ))
 }
 
+/// Fields of a POST, and why they are refused.
+const SMUGGLED: &[(&str, Fault)] = &[
+    (
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        Fault::LengthAndCoding,
+    ),
+    (
+        "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+        Fault::LengthAndCoding,
+    ),
+    (
+        "Content-Length: 5\r\nContent-Length: 5\r\n",
+        Fault::SeveralLengths,
+    ),
+    (
+        "Content-Length: 5\r\ncontent-length: 6\r\n",
+        Fault::SeveralLengths,
+    ),
+    ("Content-Length: 5, 5\r\n", Fault::Length),
+    ("Content-Length: +5\r\n", Fault::Length),
+    ("Content-Length: -5\r\n", Fault::Length),
+    ("Content-Length: 0x5\r\n", Fault::Length),
+    ("Content-Length: 5 5\r\n", Fault::Length),
+    ("Content-Length:\r\n", Fault::Length),
+    ("Content-Length: 18446744073709551616\r\n", Fault::Length),
+    ("Transfer-Encoding: gzip, chunked\r\n", Fault::Coding),
+    ("Transfer-Encoding: chunked, gzip\r\n", Fault::Coding),
+    ("Transfer-Encoding: identity\r\n", Fault::Coding),
+    ("Transfer-Encoding: xchunked\r\n", Fault::Coding),
+    ("Transfer-Encoding: chunked, chunked\r\n", Fault::Coding),
+    (
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        Fault::Coding,
+    ),
+    ("Transfer-Encoding: \"chunked\"\r\n", Fault::Coding),
+    ("Transfer-Encoding:\r\n", Fault::Coding),
+    ("Transfer-Encoding: chunked;q=1\r\n", Fault::Coding),
+    ("Transfer-Encoding: chunked x\r\n", Fault::Coding),
+    (
+        "Transfer-Encoding:\x0bchunked\r\n",
+        Fault::Malformed("a field value"),
+    ),
+    (
+        "Transfer-Encoding: chunked\0\r\n",
+        Fault::Malformed("a field value"),
+    ),
+    (
+        "Transfer-Encoding\t: chunked\r\n",
+        Fault::Malformed("a field name"),
+    ),
+    (
+        "Transfer-Encoding\0: chunked\r\n",
+        Fault::Malformed("a field name"),
+    ),
+    (
+        "Content\u{2010}Length: 5\r\n",
+        Fault::Malformed("a field name"),
+    ),
+    ("Content-Length: 5;\r\n", Fault::Length),
+    ("Content-Length: 5.0\r\n", Fault::Length),
+    ("Content-Length: \u{665}\r\n", Fault::Length),
+    ("Transfer_Encoding: chunked\r\n", Fault::Lookalike),
+    ("Content_Length: 5\r\n", Fault::Lookalike),
+    (
+        "Connection: close, Content-Length\r\nContent-Length: 5\r\n",
+        Fault::Connection,
+    ),
+    ("Connection: transfer-encoding\r\n", Fault::Connection),
+    ("Connection: Host\r\n", Fault::Connection),
+    ("Content-Length : 5\r\n", Fault::Malformed("a field name")),
+    (" Content-Length: 5\r\n", Fault::Malformed("a field name")),
+    ("X: 1\r\n folded\r\n", Fault::Malformed("a field name")),
+    ("X: 1\r\n\tfolded\r\n", Fault::Malformed("a field name")),
+    (": nameless\r\n", Fault::Malformed("a field name")),
+    ("X(y): 1\r\n", Fault::Malformed("a field name")),
+    ("no colon\r\n", Fault::Malformed("a field name")),
+    ("X: a\0b\r\n", Fault::Malformed("a field value")),
+    ("X: a\x0bb\r\n", Fault::Malformed("a field value")),
+    ("X: a\x7fb\r\n", Fault::Malformed("a field value")),
+    ("X: a\nContent-Length: 5\r\n", Fault::BareLf),
+    ("X: a\rContent-Length: 5\r\n", Fault::BareCr),
+    ("X: a\r\r\n", Fault::BareCr),
+    ("Expect: 200-ok\r\n", Fault::Expect),
+    ("Expect: 100-continue, x\r\n", Fault::Expect),
+    (
+        "Expect: 100-continue\r\nExpect: 100-continue\r\n",
+        Fault::Expect,
+    ),
+    ("Upgrade: a, b\r\n", Fault::Upgrade),
+    ("Upgrade: websocket, h2c\r\n", Fault::Upgrade),
+    ("Upgrade:\r\n", Fault::Upgrade),
+    (
+        "Upgrade: websocket\r\nContent-Length: 5\r\n",
+        Fault::Upgrade,
+    ),
+    (
+        "Upgrade: websocket\r\nTransfer-Encoding: chunked\r\n",
+        Fault::Upgrade,
+    ),
+    ("Host: example.org\r\n", Fault::Host("sent more than once")),
+    ("hOST: example.com\r\n", Fault::Host("sent more than once")),
+];
+
 #[test]
 fn smuggling_is_refused_on_the_raw_bytes() {
-    for (fields, want) in [
-        (
-            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
-            Fault::LengthAndCoding,
-        ),
-        (
-            "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
-            Fault::LengthAndCoding,
-        ),
-        (
-            "Content-Length: 5\r\nContent-Length: 5\r\n",
-            Fault::SeveralLengths,
-        ),
-        (
-            "Content-Length: 5\r\ncontent-length: 6\r\n",
-            Fault::SeveralLengths,
-        ),
-        ("Content-Length: 5, 5\r\n", Fault::Length),
-        ("Content-Length: +5\r\n", Fault::Length),
-        ("Content-Length: -5\r\n", Fault::Length),
-        ("Content-Length: 0x5\r\n", Fault::Length),
-        ("Content-Length: 5 5\r\n", Fault::Length),
-        ("Content-Length:\r\n", Fault::Length),
-        ("Content-Length: 18446744073709551616\r\n", Fault::Length),
-        ("Transfer-Encoding: gzip, chunked\r\n", Fault::Coding),
-        ("Transfer-Encoding: chunked, gzip\r\n", Fault::Coding),
-        ("Transfer-Encoding: identity\r\n", Fault::Coding),
-        ("Transfer-Encoding: xchunked\r\n", Fault::Coding),
-        ("Transfer-Encoding: chunked, chunked\r\n", Fault::Coding),
-        (
-            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
-            Fault::Coding,
-        ),
-        ("Transfer-Encoding: \"chunked\"\r\n", Fault::Coding),
-        ("Transfer-Encoding:\r\n", Fault::Coding),
-        ("Transfer_Encoding: chunked\r\n", Fault::Lookalike),
-        ("Content_Length: 5\r\n", Fault::Lookalike),
-        (
-            "Connection: close, Content-Length\r\nContent-Length: 5\r\n",
-            Fault::Connection,
-        ),
-        ("Connection: transfer-encoding\r\n", Fault::Connection),
-        ("Connection: Host\r\n", Fault::Connection),
-        ("Content-Length : 5\r\n", Fault::Malformed("a field name")),
-        (" Content-Length: 5\r\n", Fault::Malformed("a field name")),
-        ("X: 1\r\n folded\r\n", Fault::Malformed("a field name")),
-        ("X: 1\r\n\tfolded\r\n", Fault::Malformed("a field name")),
-        (": nameless\r\n", Fault::Malformed("a field name")),
-        ("X(y): 1\r\n", Fault::Malformed("a field name")),
-        ("no colon\r\n", Fault::Malformed("a field name")),
-        ("X: a\0b\r\n", Fault::Malformed("a field value")),
-        ("X: a\x0bb\r\n", Fault::Malformed("a field value")),
-        ("X: a\x7fb\r\n", Fault::Malformed("a field value")),
-        ("X: a\nContent-Length: 5\r\n", Fault::BareLf),
-        ("X: a\rContent-Length: 5\r\n", Fault::BareCr),
-        ("X: a\r\r\n", Fault::BareCr),
-        ("Expect: 200-ok\r\n", Fault::Expect),
-        ("Expect: 100-continue, x\r\n", Fault::Expect),
-        (
-            "Expect: 100-continue\r\nExpect: 100-continue\r\n",
-            Fault::Expect,
-        ),
-        ("Upgrade: a, b\r\n", Fault::Upgrade),
-        ("Upgrade: websocket, h2c\r\n", Fault::Upgrade),
-        ("Upgrade:\r\n", Fault::Upgrade),
-        (
-            "Upgrade: websocket\r\nContent-Length: 5\r\n",
-            Fault::Upgrade,
-        ),
-        (
-            "Upgrade: websocket\r\nTransfer-Encoding: chunked\r\n",
-            Fault::Upgrade,
-        ),
-        ("Host: example.org\r\n", Fault::Host("sent more than once")),
-    ] {
-        assert_eq!(post(fields), Err(want), "{fields:?}");
+    for (fields, want) in SMUGGLED {
+        assert_eq!(post(fields), Err(*want), "{fields:?}");
     }
 }
 
@@ -124,6 +153,25 @@ fn request_lines_are_read_strictly() {
             Err(want),
             "{line}"
         );
+    }
+}
+
+#[test]
+fn a_request_line_has_three_words_and_one_space_between_them() {
+    for line in [
+        "GET /a HTTP/1.1 x",
+        "GET /a HTTP/1.1 ",
+        "GET /a b HTTP/1.1",
+        "GET /a\tHTTP/1.1",
+        "GET\t/a HTTP/1.1",
+        " GET /a HTTP/1.1",
+        "GET /a",
+        "GET HTTP/1.1",
+        "GET /a HTTP/1.1\0",
+        "\0GET /a HTTP/1.1",
+    ] {
+        let head = format!("{line}\r\nHost: example.com\r\n\r\n");
+        assert!(request(&head).is_err(), "{line:?}");
     }
 }
 
