@@ -189,6 +189,11 @@ while True:
     elif kind == 1:
         answer = b'\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\0\\x3c\\0\\4' + socket.inet_aton(HOST)
         udp.sendto(data[:2] + b'\\x81\\x80' + data[4:6] + b'\\0\\1' + b'\\0' * 4 + data[12:end] + answer, peer)
+    elif kind == 65:
+        # Priority 1, the name itself, alpn h2, and ech (RFC 9460) where it is asked for.
+        keys = b'\\0\\1\\0\\3\\2h2' + (b'\\0\\5\\0\\4\\xfe\\x0d\\0\\0' if b'hidden' in data else b'')
+        answer = b'\\xc0\\x0c\\0\\x41\\0\\1\\0\\0\\0\\x3c' + struct.pack('>HHB', 3 + len(keys), 1, 0) + keys
+        udp.sendto(data[:2] + b'\\x81\\x80' + data[4:6] + b'\\0\\1' + b'\\0' * 4 + data[12:end] + answer, peer)
     else:
         udp.sendto(data[:2] + b'\\x81\\x80' + data[4:6] + b'\\0' * 6 + data[12:end], peer)
 ";
@@ -223,5 +228,76 @@ curl -sS -m 20 -o /dev/null -w '%{{http_code}}\\n' http://api.internal:{}/x",
         session["destination"]["host"] == "api.internal",
         "{session}"
     );
+    Ok(())
+}
+
+/// Asks for the HTTPS record of a name, and prints the type of the answer's.
+const HTTPS: &str = "import socket, struct, sys
+question = struct.pack('>6H', 7, 0x100, 1, 0, 0, 0) + b''.join(bytes([len(p)]) + p.encode() for p in sys.argv[1].split('.')) + struct.pack('>BHH', 0, 65, 1)
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.settimeout(10)
+udp.sendto(question, ('192.0.2.53', 53))
+answer = udp.recv(4096)
+print(sys.argv[1], 'rcode', answer[3] & 15, 'type', struct.unpack('>H', answer[len(question) + 2:len(question) + 4])[0])
+";
+
+#[test]
+fn keys_that_would_hide_names_inside_of_tls_do_not_come_through() -> anyhow::Result<()> {
+    let test = "keys_that_would_hide_names_inside_of_tls_do_not_come_through";
+    let Some(world) = World::or_skip(test, &[])? else {
+        return Ok(());
+    };
+    let names = Script::serve(&world.sluice, "names", NAME_SERVER)?;
+    let config = format!("[resolver]\nupstream = [\"127.9.9.9:{}\"]\n", names.port);
+    world.sluice.scratch().write("sluice.toml", &config)?;
+    let ask = world.sluice.scratch().write("https.py", HTTPS)?;
+    let policy = "version: 1\nname: names\ndefault: deny\nrules:\n  - name: services\n    what: { dns: { name: \"*.service.internal\", type: [HTTPS] } }\n    then: allow\n";
+    let ask = format!("{} {}", python().display(), ask.display());
+    let script = format!("{ask} plain.service.internal; {ask} hidden.service.internal");
+    let job = world.gated(policy, &script)?;
+    ensure!(
+        job.stdout
+            == "plain.service.internal rcode 0 type 65\nhidden.service.internal rcode 0 type 65280\n",
+        "{}",
+        shown(&job)
+    );
+    Ok(())
+}
+
+#[test]
+fn other_ways_to_ask_for_names_are_shut_unless_named() -> anyhow::Result<()> {
+    let Some(world) = World::or_skip("other_ways_to_ask_for_names_are_shut_unless_named", &NAMES)?
+    else {
+        return Ok(());
+    };
+    // DNS over TLS, as it begins; multicast DNS and LLMNR.
+    let script = format!(
+        "{} -c \"import socket
+hello = b'\\x16\\x03\\x01\\x00\\x2f\\x01\\x00\\x00\\x2b\\x03\\x03' + b'\\x00' * 41
+try:
+    s = socket.create_connection(('api.internal', 853), 10); s.sendall(hello); print('tls', s.recv(10))
+except OSError as e:
+    print('tls', type(e).__name__)
+for group, port in ('224.0.0.251', 5353), ('224.0.0.252', 5355):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        s.sendto(b'\\x12\\x34', (group, port)); print(port, 'sent')
+    except OSError as e:
+        print(port, type(e).__name__)\"",
+        python().display()
+    );
+    let job = world.gated(POLICY, &script)?;
+    ensure!(
+        job.stdout == "tls ConnectionResetError\n5353 PermissionError\n5355 PermissionError\n",
+        "{}",
+        shown(&job)
+    );
+    let sessions = world.sluice.sessions()?;
+    for port in [853, 5353, 5355] {
+        let refused = sessions
+            .iter()
+            .any(|s| s["destination"]["port"] == port && s["verdict"] == "deny");
+        ensure!(refused, "{port}: {sessions:?}");
+    }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use libfuzzer_sys::fuzz_target;
 use sluice_fuzz::cuts_and_stream;
 use sluice_protocols::dns::{
-    Answers, Cursor, DnsFault, Framed, Question, Rcode, Tied, answers, frame, next_message, owned,
+    Answers, Cursor, DnsFault, Framed, Question, Rcode, Tied, answers, frame, hide_ech, next_message, owned,
     question, refusal, truncated,
 };
 
@@ -31,6 +31,7 @@ fuzz_target!(|input: &[u8]| {
     };
     if let Ok(read) = answers(message, &asked) {
         stands_in(message, &read);
+        hides_keys(message, &asked, &read);
         is_for_its_question_only(message, &asked);
         let mut end = 0;
         for chunk in cuts.of(message) {
@@ -109,6 +110,16 @@ fn stands_in(message: &[u8], read: &Answers) {
         let found = message.windows(bytes.len()).any(|window| window == bytes);
         assert!(found, "{tied:?} stands nowhere");
     }
+}
+
+/// Taking keys out of an answer changes nothing else that is read of it, and is done once.
+fn hides_keys(message: &[u8], asked: &Question, read: &Answers) {
+    let mut hidden = message.to_vec();
+    hide_ech(&mut hidden).expect("an answer that was read");
+    assert_eq!(answers(&hidden, asked).as_ref(), Ok(read));
+    let once = hidden.clone();
+    hide_ech(&mut hidden).expect("the same answer");
+    assert_eq!(hidden, once);
 }
 
 fn is_for_its_question_only(message: &[u8], asked: &Question) {

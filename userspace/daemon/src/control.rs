@@ -382,6 +382,8 @@ impl Control for Gatehouse {
             .collect();
         counters.push(("lineage_events_lost".to_owned(), self.parts.kernel.lost()));
         let left_out = self.parts.kernel.refusals_left_out.load(Ordering::Relaxed);
+        let questions = &self.parts.proxy.refusals.left_out;
+        let left_out = left_out.saturating_add(questions.load(Ordering::Relaxed));
         counters.push(("refusals_not_recorded_one_by_one".to_owned(), left_out));
         let over = self.parts.proxy.over_limit.load(Ordering::Relaxed);
         counters.push(("flows_over_limit".to_owned(), over));

@@ -16,9 +16,11 @@ mod names;
 mod path;
 mod proxy;
 mod record;
+mod refusals;
 mod refuse;
 mod relay;
 mod resolver;
+mod upstreams;
 
 pub use desk::Desk;
 pub use error::ProxyError;
@@ -26,4 +28,4 @@ pub use job::{RunningJob, RunningJobs};
 pub use listen::{Listeners, Ports, Serving, serve};
 pub use names::StaticNames;
 pub use proxy::{PROBE_PASSED, PROBE_UNATTRIBUTED, Proxy};
-pub use resolver::Upstreams;
+pub use upstreams::Upstreams;

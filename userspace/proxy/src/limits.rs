@@ -45,6 +45,14 @@ pub const MAX_COMPILED_MASKS: usize = 256;
 /// DNS questions that are answered at once; one more is answered SERVFAIL.
 pub const MAX_QUESTIONS: usize = 1_024;
 
+/// DNS questions without a session that are recorded as refused one by one in a second, of a
+/// job and of what belongs to none; more are counted (`refusals_not_recorded_one_by_one`).
+pub const MAX_REFUSED_QUESTIONS_PER_SECOND: u32 = 200;
+
+/// How long a client of DNS over TCP may be silent between two questions, take for one, and let
+/// an answer wait (RFC 7766 section 6.2.3 leaves it to the server).
+pub const NAMES_IDLE: Duration = Duration::from_secs(30);
+
 /// How long an upstream resolver may take.
 pub const RESOLVE_WAIT: Duration = Duration::from_secs(5);
 

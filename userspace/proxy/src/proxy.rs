@@ -15,7 +15,8 @@ use tokio::net::TcpStream;
 use crate::desk::Desk;
 use crate::job::{RunningJob, RunningJobs};
 use crate::names::StaticNames;
-use crate::resolver::Upstreams;
+use crate::refusals::{Refusals, RefusedQuestion};
+use crate::upstreams::Upstreams;
 
 /// What all flows share.
 pub struct Proxy {
@@ -41,6 +42,8 @@ pub struct Proxy {
     pub flows: AtomicUsize,
     /// Flows that were reset because too many were open.
     pub over_limit: AtomicU64,
+    /// Refusals of what no session was opened for.
+    pub refusals: Refusals,
 }
 
 /// What a probe reads when the whole data path worked for it.
@@ -70,6 +73,7 @@ impl Proxy {
             parsed: ParseCache::default(),
             flows: AtomicUsize::new(0),
             over_limit: AtomicU64::new(0),
+            refusals: Refusals::default(),
         }
     }
 
@@ -80,6 +84,13 @@ impl Proxy {
         names.sort();
         names.dedup();
         names
+    }
+
+    /// Puts a DNS question on record that no session was opened for.
+    pub(crate) fn refuse_question(&self, refused: RefusedQuestion) {
+        let job = refused.origin.as_ref();
+        let job = job.and_then(|origin| self.jobs.find(origin.job));
+        self.refusals.question(&*self.recorder, job, refused);
     }
 
     /// Ends a probe of the daemon's own: it never leaves the gate.

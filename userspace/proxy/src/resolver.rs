@@ -5,142 +5,31 @@
 //! host's owner gave (`/etc/hosts`, `[resolver.hosts]`) are answered here.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sluice_flow::gate::{Direction, no_body};
-use sluice_flow::kernel::{Origin, Transport};
+use sluice_flow::kernel::{JobTag, Origin, Transport};
 use sluice_flow::ports::RecordError;
 use sluice_flow::session::Outcome;
 use sluice_flow::{Answer, Cause, Destination, Gate, HostFact, Judgement, Operation, Refusal};
-use sluice_protocols::dns::{self, Answers, MESSAGE_BYTES, Question, Rcode};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use sluice_protocols::dns::{self, MESSAGE_BYTES, Question, Rcode};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
-use uuid::Uuid;
+use tokio::time::timeout;
 
 use crate::gate::{Asker, FlowGate, Log};
 use crate::job::RunningJob;
-use crate::limits::{MAX_QUESTIONS, RESOLVE_WAIT};
+use crate::limits::{MAX_QUESTIONS, NAMES_IDLE};
 use crate::proxy::Proxy;
+use crate::refusals::RefusedQuestion;
+use crate::upstreams::{framed, read_framed};
 
 /// The port of DNS (RFC 1035 section 4.2).
 pub(crate) const PORT: u16 = 53;
 /// How long owner-given names may be cached, seconds.
 const STATIC_TTL: u32 = 60;
-
-/// The servers that are asked, in their order.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Upstreams(pub Vec<SocketAddr>);
-
-impl Upstreams {
-    /// The servers of a resolv.conf(5).
-    #[must_use]
-    pub fn of_resolv_conf(text: &str) -> Self {
-        let server = |line: &str| {
-            let mut words = line.split_whitespace();
-            let address = (words.next()? == "nameserver").then(|| words.next())??;
-            Some(SocketAddr::new(address.parse().ok()?, PORT))
-        };
-        Self(text.lines().filter_map(server).collect())
-    }
-
-    /// Asks one server after the other; gives the answer with the id of the question.
-    async fn ask(&self, question: &Question, message: &[u8]) -> io::Result<(Vec<u8>, Answers)> {
-        let none = || io::Error::other("no DNS server is configured: [resolver] upstream");
-        let mut failed = none();
-        for server in &self.0 {
-            let asked = Asked::of(question, message);
-            match tokio::time::timeout(RESOLVE_WAIT, asked.ask(*server)).await {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(error)) => failed = error,
-                Err(_) => failed = io::Error::new(io::ErrorKind::TimedOut, server.to_string()),
-            }
-        }
-        Err(failed)
-    }
-}
-
-/// A question on its way to a server, with an id and a source port of its own (RFC 5452), so
-/// that nobody can guess them from what the job sent.
-struct Asked {
-    question: Question,
-    client_id: [u8; 2],
-    message: Vec<u8>,
-}
-
-impl Asked {
-    fn of(question: &Question, message: &[u8]) -> Self {
-        let [a, b, ..] = Uuid::new_v4().into_bytes();
-        let mut own = vec![a, b];
-        own.extend(message.iter().skip(2));
-        Self {
-            question: Question {
-                id: u16::from_be_bytes([a, b]),
-                ..question.clone()
-            },
-            client_id: question.id.to_be_bytes(),
-            message: own,
-        }
-    }
-
-    async fn ask(&self, server: SocketAddr) -> io::Result<(Vec<u8>, Answers)> {
-        let any: IpAddr = match server {
-            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        let socket = tokio::net::UdpSocket::bind(SocketAddr::new(any, 0)).await?;
-        socket.connect(server).await?;
-        socket.send(&self.message).await?;
-        let mut buffer = vec![0; MESSAGE_BYTES];
-        loop {
-            let n = socket.recv(&mut buffer).await?;
-            // What is not the answer is somebody's guess: the answer may still come.
-            let Ok(answer) = self.read(buffer.get(..n).unwrap_or_default()) else {
-                continue;
-            };
-            if answer.1.truncated {
-                return self.ask_over_tcp(server).await;
-            }
-            return Ok(answer);
-        }
-    }
-
-    async fn ask_over_tcp(&self, server: SocketAddr) -> io::Result<(Vec<u8>, Answers)> {
-        let mut stream = TcpStream::connect(server).await?;
-        stream.write_all(&framed(&self.message)?).await?;
-        let answer = read_framed(&mut stream).await?;
-        self.read(&answer.ok_or(io::ErrorKind::UnexpectedEof)?)
-    }
-
-    /// Checks an answer, and gives it the id that the client waits for.
-    fn read(&self, answer: &[u8]) -> io::Result<(Vec<u8>, Answers)> {
-        let answers = dns::answers(answer, &self.question)
-            .map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault))?;
-        let mut as_asked = self.client_id.to_vec();
-        as_asked.extend(answer.iter().skip(2));
-        Ok((as_asked, answers))
-    }
-}
-
-/// A message with its length before it (RFC 1035 section 4.2.2).
-fn framed(message: &[u8]) -> io::Result<Vec<u8>> {
-    let too_long = || io::Error::new(io::ErrorKind::InvalidData, "a message over 65,535 bytes");
-    dns::frame(message).ok_or_else(too_long)
-}
-
-/// The next message; `None` at the end of the stream.
-async fn read_framed(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
-    let length = match stream.read_u16().await {
-        Ok(length) => length,
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut message = vec![0; usize::from(length)];
-    stream.read_exact(&mut message).await?;
-    Ok(Some(message))
-}
 
 /// Serves questions over UDP.
 pub(crate) async fn serve_udp(proxy: Arc<Proxy>, socket: UdpSocket) {
@@ -160,7 +49,7 @@ pub(crate) async fn serve_udp(proxy: Arc<Proxy>, socket: UdpSocket) {
         };
         let message = buffer.get(..n).unwrap_or_default().to_vec();
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            answer_overload(&socket, peer, &message).await;
+            refuse_overload(&proxy, &socket, peer, &message).await;
             continue;
         };
         let (proxy, socket) = (Arc::clone(&proxy), Arc::clone(&socket));
@@ -175,21 +64,49 @@ pub(crate) async fn serve_udp(proxy: Arc<Proxy>, socket: UdpSocket) {
     }
 }
 
-async fn answer_overload(socket: &tokio::net::UdpSocket, peer: SocketAddr, message: &[u8]) {
+async fn refuse_overload(
+    proxy: &Proxy,
+    socket: &tokio::net::UdpSocket,
+    peer: SocketAddr,
+    message: &[u8],
+) {
+    let origin = proxy.origins.take(peer, Transport::Udp);
+    let text = format!("{MAX_QUESTIONS} DNS questions wait for their answers already");
+    proxy.refuse_question(RefusedQuestion {
+        peer,
+        origin,
+        refusal: Refusal::of(Cause::OverLimit, text),
+    });
     if let Ok(question) = dns::question(message) {
-        let _ = socket
-            .send_to(
-                &dns::refusal(&question, Rcode::ServFail, "too many questions"),
-                peer,
-            )
-            .await;
+        let answer = dns::refusal(&question, Rcode::ServFail, "too many questions");
+        let _ = socket.send_to(&answer, peer).await;
     }
 }
 
-/// One datagram is one session. A sender that the kernel has no entry for gets no answer.
+/// One datagram is one session. A sender that the kernel has no entry for gets no answer, and
+/// neither does what a job left behind; both are on record.
 async fn answer_datagram(proxy: &Proxy, peer: SocketAddr, message: &[u8]) -> Option<Vec<u8>> {
-    let origin = proxy.origins.take(peer, Transport::Udp)?;
-    let job = proxy.jobs.find(origin.job)?;
+    let refuse = |origin, cause, text| {
+        let refusal = Refusal::of(cause, text);
+        proxy.refuse_question(RefusedQuestion {
+            peer,
+            origin,
+            refusal,
+        });
+    };
+    let Some(origin) = proxy.origins.take(peer, Transport::Udp) else {
+        let text = "the kernel did not redirect this DNS question here: somebody asked the gate";
+        refuse(None, Cause::NoOrigin, text);
+        return None;
+    };
+    if origin.job == JobTag::PROBE {
+        return None;
+    }
+    let Some(job) = proxy.jobs.find(origin.job) else {
+        let text = "the job of this process has ended; what it left behind has no way out";
+        refuse(Some(origin), Cause::NoLineage, text);
+        return None;
+    };
     let mut gate = match open(proxy, job, peer, &origin) {
         Ok(gate) => gate,
         Err(error) => {
@@ -224,37 +141,47 @@ fn open(
     Ok(FlowGate::new(asker, policy, Arc::clone(&proxy.desk), log))
 }
 
-/// Serves questions of one TCP connection, one after the other.
+/// Serves questions of one TCP connection, one after the other, until the client ends it or says
+/// nothing for [`NAMES_IDLE`].
 ///
 /// # Errors
-/// When the client breaks off or sends what is no question.
-pub(crate) async fn serve_tcp(
+/// When the client breaks off, sends what is no question, or does not take its answers.
+pub(crate) async fn serve_tcp<C: AsyncRead + AsyncWrite + Unpin>(
     proxy: &Proxy,
-    mut client: TcpStream,
+    mut client: C,
     gate: &mut FlowGate,
 ) -> io::Result<()> {
-    while let Some(message) = framed_or_refused(&mut client, gate).await? {
+    while let Some(message) = next_question(&mut client, gate).await? {
         let Some(answer) = answer(proxy, gate, &message).await else {
             return Err(io::ErrorKind::InvalidData.into());
         };
-        client.write_all(&framed(&answer)?).await?;
+        timeout(NAMES_IDLE, client.write_all(&framed(&answer)?)).await??;
     }
     Ok(())
 }
 
-/// What ends within a message is no DNS: whatever it was, it is on record as refused.
-async fn framed_or_refused(
-    client: &mut TcpStream,
+/// The next message; `None` where none comes. What ends or stops within a message is no DNS:
+/// whatever it was, it is on record as refused.
+async fn next_question<C: AsyncRead + Unpin>(
+    client: &mut C,
     gate: &mut FlowGate,
 ) -> io::Result<Option<Vec<u8>>> {
-    let message = read_framed(client).await;
-    if let Err(error) = &message
-        && error.kind() == io::ErrorKind::UnexpectedEof
-    {
-        let text = "the connection ended within a DNS message";
-        gate.refused(&Refusal::of(Cause::ClientBroken, text));
+    let mut first = [0];
+    let Ok(begun) = timeout(NAMES_IDLE, client.read(&mut first)).await else {
+        return Ok(None);
+    };
+    if begun? == 0 {
+        return Ok(None);
     }
-    message
+    let [first] = first;
+    let why = match timeout(NAMES_IDLE, read_framed(first, client)).await {
+        Ok(Ok(message)) => return Ok(Some(message)),
+        Ok(Err(error)) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
+        Ok(Err(_)) => "the connection ended within a DNS message",
+        Err(_) => "a DNS message did not come to its end in time",
+    };
+    gate.refused(&Refusal::of(Cause::ClientBroken, why));
+    Err(io::ErrorKind::InvalidData.into())
 }
 
 /// Judges a question and answers it; `None` where it is no question.
@@ -340,23 +267,5 @@ fn fit_datagram(message: &[u8], answer: Vec<u8>) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn resolv_conf_names_servers() {
-        let text = "# c\nnameserver 192.0.2.53\nsearch example.com\nnameserver 2001:db8::53\nnameserver x\n";
-        let servers = Upstreams::of_resolv_conf(text).0;
-        let want: Vec<SocketAddr> = vec![
-            "192.0.2.53:53".parse().unwrap(),
-            "[2001:db8::53]:53".parse().unwrap(),
-        ];
-        assert_eq!(servers, want);
-    }
-
-    #[test]
-    fn a_message_at_the_limit_is_framed_and_one_over_is_not() {
-        assert_eq!(framed(&vec![0; 65_535]).unwrap().len(), 65_537);
-        assert!(framed(&vec![0; 65_536]).is_err());
-    }
-}
+#[path = "resolver_tests.rs"]
+mod tests;

@@ -1,12 +1,14 @@
 //! DNS messages (RFC 1035), pure: a job's questions in, refusals out, and the addresses that an
 //! answer ties to a name. Sockets are the proxy's.
 //!
-//! Messages pass as they came: nothing here is written anew but a refusal. What is read is read
+//! Messages pass as they came: nothing here is written anew but a refusal, and the type of a record
+//! with keys for Encrypted ClientHello ([`hide_ech`]). What is read is read
 //! by a bounded [`cursor`](Cursor): a compression pointer must point backwards (so a loop cannot
 //! be) and not into the header, a name has at most 255 bytes, and a message at most 65,535.
 
 mod answer;
 mod cursor;
+mod ech;
 mod framing;
 mod owned;
 mod question;
@@ -17,6 +19,7 @@ mod tests;
 
 pub use answer::{Answers, Tied, answers};
 pub use cursor::Cursor;
+pub use ech::hide_ech;
 pub use framing::{Framed, MESSAGE_BYTES, frame, next_message};
 pub use owned::owned;
 pub use question::{Question, question};

@@ -327,6 +327,83 @@ fn a_tcp_message_has_65535_bytes_and_not_one_more() {
     assert!(frame(&vec![0; MESSAGE_BYTES + 1]).is_none());
 }
 
+/// Priority, target and parameters of an HTTPS record.
+fn service(target: &[u8], params: &[(u16, &[u8])]) -> Vec<u8> {
+    let mut data = [&[0, 1], target].concat();
+    for (key, value) in params {
+        data.extend(key.to_be_bytes());
+        data.extend(u16::try_from(value.len()).unwrap().to_be_bytes());
+        data.extend_from_slice(value);
+    }
+    data
+}
+
+#[test]
+fn keys_that_would_hide_a_name_inside_of_tls_are_hidden() {
+    const ALPN: (u16, &[u8]) = (1, b"\x02h2");
+    const ECH: (u16, &[u8]) = (5, b"\xfe\x0d\x00\x01x");
+    const HINT: (u16, &[u8]) = (4, &[192, 0, 2, 1]);
+    let root: &[u8] = &[0];
+    let mut odd = service(root, &[ALPN]);
+    odd.push(0);
+    let mut long = service(root, &[ALPN]);
+    long[5] = 0xff;
+    for (data, hides) in [
+        (service(root, &[]), false),
+        (service(root, &[ALPN, HINT]), false),
+        (service(&name("svc.example.net"), &[ALPN, HINT]), false),
+        (service(root, &[ECH]), true),
+        (service(root, &[ALPN, HINT, ECH]), true),
+        (service(&name("svc.example.net"), &[ALPN, ECH]), true),
+        // An empty one, behind a compressed name (which RFC 9460 does not allow).
+        (service(ASKED, &[(5, b"")]), true),
+        // What cannot be read.
+        (odd, true),
+        (long, true),
+        (Vec::new(), true),
+    ] {
+        for (record_type, section) in [(64, 1), (65, 1), (65, 2), (65, 3)] {
+            let own = record(ASKED, record_type, 60, &data);
+            let address = record(ASKED, 1, 60, &[192, 0, 2, 1]);
+            let mut counts = [1, 1, 0, 0];
+            counts[section] += 1;
+            let rest: [&[u8]; 3] = [&asked("example.com", 65), &own, &address];
+            let rest: Vec<&[u8]> = match section {
+                1 => rest.to_vec(),
+                _ => vec![rest[0], rest[2], rest[1]],
+            };
+            let before = message(0x8180, counts, &rest);
+            let mut after = before.clone();
+            hide_ech(&mut after).unwrap();
+            let changed: Vec<usize> = (0..before.len())
+                .filter(|at| before[*at] != after[*at])
+                .collect();
+            assert_eq!(
+                !changed.is_empty(),
+                hides,
+                "{data:?} {record_type} {section}"
+            );
+            assert!(changed.len() <= 2 && after.len() == before.len());
+            if hides {
+                let hidden = [&[0xff, 0, 0, 1][..], &[0, 0, 0, 60]].concat();
+                assert!(after.windows(8).any(|bytes| bytes == hidden));
+            }
+            let again = after.clone();
+            hide_ech(&mut after).unwrap();
+            assert_eq!(after, again);
+        }
+    }
+    // Other records are nobody's business, and half a message is none.
+    let text = record(ASKED, 16, 60, &service(root, &[ECH]));
+    let plain = message(0x8180, [1, 1, 0, 0], &[&asked("example.com", 16), &text]);
+    let mut after = plain.clone();
+    hide_ech(&mut after).unwrap();
+    assert_eq!(after, plain);
+    for cut in 0..plain.len() {
+        assert!(hide_ech(&mut plain[..cut].to_vec()).is_err(), "{cut}");
+    }
+}
+
 #[test]
 fn the_corpus_is_read() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/dns");
