@@ -142,6 +142,15 @@ fn jobs_run_behind_the_daemon_and_status_says_what_is_enforced() -> anyhow::Resu
         .iter()
         .filter(|line| text(line, "detail").contains("probed") && line["enforced"] == true);
     ensure!(probed.count() >= 5, "{status}");
+    for blind in ["packet, vsock", "unix sockets", "TLS", "root of the host"] {
+        let said = |line: &&serde_json::Value| {
+            line["what"]
+                .as_str()
+                .is_some_and(|what| what.contains(blind))
+        };
+        let line = lines.iter().find(said).context(blind)?;
+        ensure!(line["enforced"] == false, "{line}");
+    }
     let words = scene.world.sluice.ask(&["status"])?;
     ensure!(
         words.contains("connect4") && words.contains("host"),

@@ -139,3 +139,11 @@ fn flows_that_nobody_took_are_forgotten() {
     );
     assert_eq!(bench.accept(true).2, None);
 }
+
+#[test]
+fn a_link_local_address_with_a_zone_is_turned_too() {
+    let Some(bench) = Bench::open() else { return };
+    assert_eq!(bench.member("connect-only [fe80::1%1]:8080"), ["ok"]);
+    let asked = bench.accept(false).2.unwrap().destination;
+    assert_eq!(asked, "[fe80::1]:8080".parse().unwrap());
+}
