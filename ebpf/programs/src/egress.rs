@@ -11,7 +11,10 @@ use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_skb_load_bytes};
 use aya_ebpf::programs::SkBuffContext;
 use core::ffi::c_void;
 use core::ptr::{addr_of, read_volatile};
-use sluice_abi::{Counter, FAMILY_V4, FAMILY_V6, FlowKey, PROTO_TCP, PROTO_UDP, SocketTag, State, hook, kind, reason};
+use sluice_abi::{
+    Counter, FAMILY_V4, FAMILY_V6, FlowKey, PROTO_TCP, PROTO_UDP, SocketTag, State, hook, kind,
+    reason,
+};
 
 use crate::address::loopback;
 

@@ -3,8 +3,8 @@
 use crate::maps::{PROCESSES, RUNNERS, SOCKETS};
 use crate::offsets::{TASK_GROUP_LEADER, TASK_START_BOOTTIME, TASK_TGID, peek};
 use crate::report::{count, emit, head};
-use aya_ebpf::helpers::generated::{bpf_get_current_ancestor_cgroup_id, bpf_get_current_cgroup_id};
 use aya_ebpf::helpers::bpf_get_current_task;
+use aya_ebpf::helpers::generated::{bpf_get_current_ancestor_cgroup_id, bpf_get_current_cgroup_id};
 use core::ffi::c_void;
 use sluice_abi::{
     ADOPTED, AdoptedEvent, Counter, Member, ProcessKey, ProcessTag, RUNNER_DEPTH_MAX, Runner,

@@ -38,7 +38,11 @@ fn image(started: &Started, bytes: &[u8]) {
     assert!(argv <= room && started.argv.len() <= bytes.len());
     assert!(started.exe.len() <= room + 4 && started.cwd.len() <= room + 4);
     assert!(is_path(&started.cwd), "{}", started.cwd);
-    assert!(started.exe.is_empty() || is_path(&started.exe), "{}", started.exe);
+    assert!(
+        started.exe.is_empty() || is_path(&started.exe),
+        "{}",
+        started.exe
+    );
     assert!(!(started.root && started.found) || started.actor.ordinal == 1);
 }
 
