@@ -4,6 +4,7 @@
 //! as a job, and compares what its clients saw: standard output, standard error, exit status.
 
 pub mod database;
+pub mod scene;
 pub mod web;
 
 use std::io::Read;
@@ -145,17 +146,32 @@ impl World {
     /// # Errors
     /// When it cannot be executed.
     pub fn start_under_daemon(&self, policy: &str, script: &str) -> anyhow::Result<Child> {
+        let run = self.run_under_daemon(policy, &[], script)?.spawn();
+        run.context("cannot run sluice")
+    }
+
+    /// The command of it, with further options of `sluice run`.
+    ///
+    /// # Errors
+    /// When the policy cannot be written.
+    pub fn run_under_daemon(
+        &self,
+        policy: &str,
+        options: &[&str],
+        script: &str,
+    ) -> anyhow::Result<Command> {
         // Jobs that start at the same time have a file each.
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let file = format!("policy-{number}.yaml");
         let file = self.sluice.scratch().write(&file, policy)?;
         let mut run = self.sluice.command(&["run", "--quiet", "--policy"])?;
         run.arg(file)
+            .args(options)
             .args(["--", "sh", "-c", script])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        run.spawn().context("cannot run sluice")
+        Ok(run)
     }
 
     /// Runs a shell script as a job through the daemon.
@@ -321,13 +337,19 @@ pub fn job_cgroups() -> Vec<String> {
     left()
 }
 
-fn all_job_cgroups() -> Vec<String> {
+/// The root of cgroup v2 on this host.
+#[must_use]
+pub fn cgroup_root() -> PathBuf {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let root = mounts
-        .lines()
+    let mut lines = mounts.lines();
+    let root = lines
         .find(|line| line.contains(" - cgroup2 "))
-        .and_then(|line| line.split(' ').nth(4))
-        .unwrap_or("/sys/fs/cgroup");
+        .and_then(|line| line.split(' ').nth(4));
+    PathBuf::from(root.unwrap_or("/sys/fs/cgroup"))
+}
+
+fn all_job_cgroups() -> Vec<String> {
+    let root = cgroup_root();
     let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
     let is_empty = |path: PathBuf| {
         let events = std::fs::read_to_string(path.join("cgroup.events"));

@@ -1,118 +1,13 @@
 //! `sluice daemon`: what it enforces, while it is there and while it is not.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, ChildStdout};
+use std::process::Child;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use nix::sys::signal::{Signal, kill};
-use sluice_e2e::{Script, World, job_cgroups, python, shown, text, wait_until, web};
-use sluice_harness::{Daemonised, Job};
-
-const ALLOW: &str = "version: 1\nname: host\ndefault: deny\nrules:\n  - name: reads\n    what: { host: api.internal, http: { method: [GET], path: \"/open/**\" } }\n    then: allow\n";
-const ALL: &str = "version: 1\nname: own\ndefault: allow\n";
-
-struct Scene {
-    world: World,
-    web: Script,
-    daemon: Daemonised,
-}
-
-impl Scene {
-    fn or_skip(test: &str) -> anyhow::Result<Option<Self>> {
-        let Some(world) = World::or_skip(test, &["api.internal"])? else {
-            return Ok(None);
-        };
-        let place = world.sluice.scratch().path().join("policies");
-        let config = format!(
-            "[policy]\ndirectory = {:?}\n[resolver.hosts]\n\"api.internal\" = [\"127.9.9.9\"]\n",
-            place.display().to_string()
-        );
-        world.sluice.scratch().write("sluice.toml", &config)?;
-        world
-            .sluice
-            .scratch()
-            .write("policies/host/ceiling.yaml", ALLOW)?;
-        let web = web::serve(&world.sluice)?;
-        let daemon = world.daemon()?;
-        Ok(Some(Self { world, web, daemon }))
-    }
-
-    fn status_of(&self, path: &str) -> anyhow::Result<String> {
-        let script = format!(
-            "curl -sS -m 20 -o /dev/null -w '%{{http_code}}' {}{path}",
-            web::url(&self.web)
-        );
-        let job = self.world.under_daemon(ALL, &script)?;
-        Ok(if job.status == 0 {
-            job.stdout
-        } else {
-            shown(&job)
-        })
-    }
-
-    /// A job that connects ten times a second, and says each time how it went.
-    fn connecting(&self) -> anyhow::Result<(Child, std::io::Lines<BufReader<ChildStdout>>)> {
-        let script = format!(
-            "{} -u -c \"import socket, time
-while True:
-    try:
-        s = socket.create_connection(('127.9.9.9', {}), 5); s.settimeout(1)
-        s.sendall(b'GET /open/x HTTP/1.1\\r\\nHost: api.internal:{}\\r\\nConnection: close\\r\\n\\r\\n')
-        answer = s.recv(12)
-        print(answer.decode() if answer else 'nothing')
-    except OSError as e:
-        print(type(e).__name__)
-    time.sleep(0.1)\"",
-            python().display(),
-            self.web.port,
-            self.web.port
-        );
-        let mut child = self.world.start_under_daemon(ALL, &script)?;
-        let out = child.stdout.take().context("no stdout")?;
-        Ok((child, BufReader::new(out).lines()))
-    }
-}
-
-impl Drop for Scene {
-    fn drop(&mut self) {
-        if !self.daemon.has_ended() {
-            let _ = kill(self.daemon.pid(), Signal::SIGCONT);
-            let _ = kill(self.daemon.pid(), Signal::SIGTERM);
-            wait_until(Duration::from_secs(10), || self.daemon.has_ended());
-        }
-        let _ = self.world.sluice.ask(&["daemon", "--unload"]);
-    }
-}
-
-fn stop(mut child: Child) -> anyhow::Result<()> {
-    kill(
-        nix::unistd::Pid::from_raw(i32::try_from(child.id())?),
-        Signal::SIGTERM,
-    )?;
-    child.wait()?;
-    Ok(())
-}
-
-/// Reads until a line is `wanted`; at most `most` lines that are something else.
-fn until(
-    lines: &mut impl Iterator<Item = std::io::Result<String>>,
-    wanted: &str,
-    most: usize,
-) -> anyhow::Result<()> {
-    let mut seen = Vec::new();
-    for line in lines.take(most) {
-        let line = line?;
-        if line == wanted {
-            return Ok(());
-        }
-        seen.push(line);
-    }
-    anyhow::bail!("no {wanted}: {seen:?}")
-}
-
-const OPEN: &str = "HTTP/1.1 200";
-const SHUT: &str = "PermissionError";
+use sluice_e2e::scene::{ALLOW, OPEN, SHUT, Scene, stop, until};
+use sluice_e2e::{job_cgroups, shown, text, wait_until, web};
+use sluice_harness::Job;
 
 #[test]
 fn jobs_run_behind_the_daemon_and_status_says_what_is_enforced() -> anyhow::Result<()> {

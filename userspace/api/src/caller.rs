@@ -15,6 +15,8 @@ pub(crate) type IsMember = Arc<dyn Fn(u32) -> bool + Send + Sync>;
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) person: Person,
+    /// The process that asks.
+    pub(crate) pid: u32,
     admin: bool,
     admins: Option<String>,
 }
@@ -46,6 +48,7 @@ impl Caller {
         Ok(Self {
             admin: peer.uid == 0 || admins.is_some_and(in_admins),
             person,
+            pid: peer.pid,
             admins: admins.map(str::to_owned),
         })
     }

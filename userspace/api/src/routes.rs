@@ -180,7 +180,10 @@ async fn start_job(
 ) -> Result<Json<JobTicket>, Problem> {
     caller.administers()?;
     let request: JobRequest = clear_body(&body)?;
-    let started = blocking(move || shared.ports.control.start_job(request, &caller.person));
+    let started = blocking(move || {
+        let control = &shared.ports.control;
+        control.start_job(request, &caller.person, caller.pid)
+    });
     started.await?.map(Json).map_err(not_now)
 }
 

@@ -131,14 +131,20 @@ impl Capture {
         })
     }
 
-    /// Removes what an instance that was killed left in a state directory: its links, maps and
-    /// mount. Jobs that still run are free then.
+    /// Removes what an instance that is gone left in a state directory: its links, maps and
+    /// mount. Processes that still run are free then; `before` is called while they are refused
+    /// and nobody else has the directory, and where it fails nothing is removed.
     ///
     /// # Errors
-    /// When the directory is in use by a live instance, or cannot be emptied.
-    pub fn remove_leftovers(state: &Path) -> Result<(), CaptureError> {
+    /// When the directory is in use by a live instance, or cannot be emptied; what `before` says.
+    pub fn remove_leftovers<E: From<CaptureError>>(
+        state: &Path,
+        before: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
         let _lock = lock(state)?;
-        Bpffs::remove_at(state).map_err(CaptureError::host("could not remove the pins", state))
+        before()?;
+        let removed = Bpffs::remove_at(state);
+        Ok(removed.map_err(CaptureError::host("could not remove the pins", state))?)
     }
 
     /// The root of cgroup v2 on this host.

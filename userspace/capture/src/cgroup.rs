@@ -34,6 +34,23 @@ impl JobCgroup {
         Ok(Self { path, id })
     }
 
+    /// One that was made before, by an instance that is gone.
+    ///
+    /// # Errors
+    /// When it is not there any more.
+    pub fn at(path: &Path) -> Result<Self, CaptureError> {
+        let id = id_of(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            id,
+        })
+    }
+
+    /// Leaves it where it is, for an instance that comes after.
+    pub fn leave(self) {
+        std::mem::forget(self);
+    }
+
     /// Its directory.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -65,8 +82,7 @@ impl JobCgroup {
     /// Whether no process is in it or below it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let events = fs::read_to_string(self.path.join("cgroup.events")).unwrap_or_default();
-        !events.lines().any(|line| line == "populated 1")
+        is_empty(&self.path)
     }
 }
 
@@ -86,6 +102,13 @@ impl Drop for JobCgroup {
 pub fn join(path: &Path) -> Result<(), CaptureError> {
     let procs = path.join("cgroup.procs");
     fs::write(&procs, "0").map_err(CaptureError::host("could not enter the cgroup", procs))
+}
+
+/// Whether no process is in the cgroup or below it; one that is not there is empty.
+#[must_use]
+pub fn is_empty(path: &Path) -> bool {
+    let events = fs::read_to_string(path.join("cgroup.events")).unwrap_or_default();
+    !events.lines().any(|line| line == "populated 1")
 }
 
 /// Kills every process in a cgroup and below it.

@@ -5,8 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use sluice_abi::ProcessKey;
+use sluice_flow::ProcessId;
 
+use crate::cgroup::id_of;
 use crate::event::arguments_of;
+use crate::mountinfo::cgroup_root;
 
 /// The longest argument vector that is taken over, as the kernel side does.
 const ARGV_MAX: usize = sluice_abi::ARGV_MAX;
@@ -22,6 +25,8 @@ pub(crate) struct Image {
     pub(crate) argv: Vec<String>,
     pub(crate) cwd: String,
     pub(crate) uid: u32,
+    /// Id of its cgroup (v2); 0 where it cannot be told.
+    pub(crate) cgroup: u64,
 }
 
 /// Reads it; `None` when the process is gone or its pid is another's by now.
@@ -42,8 +47,18 @@ pub(crate) fn image(key: &ProcessKey) -> Option<Image> {
         argv: arguments_of(cmdline.get(..ARGV_MAX).unwrap_or(&cmdline)),
         cwd: link("cwd"),
         uid: effective_uid(&status).unwrap_or(u32::MAX),
+        cgroup: cgroup(directory).unwrap_or_default(),
     };
     is_same(directory, key).then_some(image)
+}
+
+/// The process that has this pid.
+pub(crate) fn process(pid: u32) -> Option<ProcessId> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(ProcessId {
+        tgid: pid,
+        started: start_ticks(&stat)?.checked_mul(TICK_NS)?,
+    })
 }
 
 /// Whether that very process is there, as long as one of its threads is.
@@ -61,6 +76,13 @@ fn is_same(directory: &Path, key: &ProcessKey) -> bool {
 fn start_ticks(stat: &str) -> Option<u64> {
     let (_, after_name) = stat.rsplit_once(')')?;
     after_name.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+/// The line of the unified hierarchy, `0::/path` (cgroups(7)), as an id.
+fn cgroup(directory: &Path) -> Option<u64> {
+    let lines = fs::read_to_string(directory.join("cgroup")).ok()?;
+    let path = lines.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    id_of(&cgroup_root().ok()?.join(path)).ok()
 }
 
 /// `Uid:` real, effective, saved, file system.
@@ -97,6 +119,19 @@ mod tests {
     fn the_effective_uid_is_the_second() {
         assert_eq!(effective_uid("Name:\tsh\nUid:\t1\t2\t3\t4\n"), Some(2));
         assert_eq!(effective_uid("Name:\tsh\n"), None);
+    }
+
+    #[test]
+    fn a_process_is_named_by_its_pid_as_long_as_it_is_there() {
+        let own = process(std::process::id()).unwrap();
+        let key = |started| ProcessKey {
+            started,
+            tgid: own.tgid,
+            pad: 0,
+        };
+        assert!(lives(&key(own.started)));
+        assert!(!lives(&key(own.started + TICK_NS)));
+        assert_eq!(process(0), None);
     }
 
     #[test]

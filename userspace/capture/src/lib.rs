@@ -30,3 +30,4 @@ pub use error::CaptureError;
 pub use event::decode;
 pub use gate::Listeners;
 pub use hooks::Hook;
+pub use members::{lives, process_of};

@@ -4,10 +4,12 @@ use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::time::Duration;
 
 use sluice_abi::{ProcessKey, ProcessTag};
-use sluice_flow::kernel::JobTag;
+use sluice_flow::kernel::{Actor, JobTag, Started};
+use sluice_flow::{ArgvState, ProcessId};
 
 use crate::capture::Capture;
 use crate::error::CaptureError;
+use crate::event::process;
 use crate::found;
 use crate::plain::Plain;
 
@@ -16,7 +18,56 @@ use crate::plain::Plain;
 const KILL_TRIES: u32 = 400;
 const KILL_PAUSE: Duration = Duration::from_millis(5);
 
+/// The process that has this pid at present; `None` where there is none. Its start is told to
+/// the clock tick, which is as exact as `/proc` is.
+#[must_use]
+pub fn process_of(pid: u32) -> Option<ProcessId> {
+    found::process(pid)
+}
+
+/// Whether that very process lives, whoever may have its pid now.
+#[must_use]
+pub fn lives(process: ProcessId) -> bool {
+    found::lives(&key(process))
+}
+
 impl Capture {
+    /// Every process that carries a tag, with the image that it runs, the probe's left out.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn all_members(&self) -> Result<Vec<Actor>, CaptureError> {
+        let tags = self.tags()?;
+        let jobs = tags.iter().filter(|(_, tag)| tag.job != JobTag::PROBE.0);
+        let actor = |(key, tag): &(ProcessKey, ProcessTag)| Actor {
+            process: process(key),
+            ordinal: tag.ordinal,
+            job: JobTag(tag.job),
+        };
+        Ok(jobs.map(actor).collect())
+    }
+
+    /// What `/proc` says of the image that a member runs: for one whose start nobody saw. `None`
+    /// where it is gone, or runs another image by now, of which the kernel side tells.
+    #[must_use]
+    pub fn found(&self, actor: &Actor, at: u64) -> Option<Started> {
+        let key = key(actor.process);
+        let image = found::image(&key)?;
+        let Plain(tag) = self.processes.lock().get(&Plain(key), 0).ok()?;
+        (tag.ordinal == actor.ordinal).then_some(Started {
+            actor: *actor,
+            exe: image.exe,
+            argv: image.argv,
+            argv_state: ArgvState::Whole,
+            cwd: image.cwd,
+            uid: image.uid,
+            cgroup: image.cgroup,
+            root: false,
+            found: true,
+            at,
+        })
+    }
+
     /// Whether a process of this job lives, in its cgroup or elsewhere.
     ///
     /// # Errors
@@ -43,16 +94,27 @@ impl Capture {
     }
 
     fn members(&self, job: JobTag) -> Result<Vec<ProcessKey>, CaptureError> {
+        let tags = self.tags()?;
+        let of_job = tags.iter().filter(|(_, tag)| tag.job == job.0);
+        let keys = of_job.map(|(key, _)| *key);
+        Ok(keys.filter(found::lives).collect())
+    }
+
+    fn tags(&self) -> Result<Vec<(ProcessKey, ProcessTag)>, CaptureError> {
         let processes = self.processes.lock();
-        let mut members = Vec::new();
-        for entry in processes.iter() {
-            let (Plain(key), Plain(tag)): (Plain<ProcessKey>, Plain<ProcessTag>) =
-                entry.map_err(CaptureError::map("PROCESSES"))?;
-            if tag.job == job.0 && found::lives(&key) {
-                members.push(key);
-            }
-        }
-        Ok(members)
+        let tags = processes
+            .iter()
+            .map(|entry| entry.map(|(Plain(key), Plain(tag))| (key, tag)));
+        let tags: Result<_, _> = tags.collect();
+        tags.map_err(CaptureError::map("PROCESSES"))
+    }
+}
+
+fn key(process: ProcessId) -> ProcessKey {
+    ProcessKey {
+        started: process.started,
+        tgid: process.tgid,
+        pad: 0,
     }
 }
 

@@ -145,7 +145,7 @@ impl Control for Fake {
         }
     }
 
-    fn start_job(&self, _: JobRequest, _: &Person) -> Result<JobTicket, String> {
+    fn start_job(&self, _: JobRequest, _: &Person, _: u32) -> Result<JobTicket, String> {
         Err("no".to_owned())
     }
 

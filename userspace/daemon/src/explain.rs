@@ -9,7 +9,52 @@ use sluice_flow::{
     DnsQuestion, Event, EventKind, HostFact, HttpBody, HttpRequest, Operation, SessionOpened,
     SqlMessage, Verdict,
 };
-use sluice_policy::{FlowFacts, JobPolicy, PolicySet};
+use sluice_policy::{FlowFacts, JobPolicy, Layer, PolicySet, Source};
+
+use crate::control::Gatehouse;
+use crate::jobs::sources_of;
+use crate::policies::named;
+
+impl Gatehouse {
+    /// The policies that came with the job of a session: as they are where it still runs, as
+    /// the log keeps them under the digests of its verdicts where it has ended.
+    pub(crate) fn policies_of(&self, events: &[Event]) -> Vec<Source> {
+        let job = events.iter().find_map(|event| match &event.kind {
+            EventKind::Opened(opened) => opened.job.as_ref().map(|job| job.id),
+            _ => None,
+        });
+        let jobs = &self.parts.jobs;
+        if let Some(kept) = job.and_then(|job| {
+            let admitted = jobs.admitted.lock();
+            admitted
+                .get(&job)
+                .map(|admitted| sources_of(&admitted.kept))
+        }) {
+            return kept;
+        }
+        let base = jobs
+            .policy_set(Vec::new())
+            .map(|set| named(&set))
+            .unwrap_or_default();
+        let mut sources: Vec<Source> = Vec::new();
+        for event in events {
+            let EventKind::Verdict { because, .. } = &event.kind else {
+                continue;
+            };
+            let digest = &because.digest;
+            let known = base.iter().any(|(_, of)| of == digest)
+                || sources.iter().any(|source| source.file == *digest);
+            if let (false, Ok(Some(text))) = (known, self.parts.store.policy_text(digest)) {
+                sources.push(Source {
+                    layer: Layer::Repository,
+                    file: digest.clone(),
+                    text,
+                });
+            }
+        }
+        sources
+    }
+}
 
 /// Explains each operation of a session by the policies that are in force now, and says where
 /// these are not the ones that judged it then.

@@ -16,6 +16,7 @@ use sluice_flow::{
 };
 use sluice_proxy::RunningJobs;
 
+use crate::memory::Memory;
 use crate::worker::Worker;
 
 /// How often waiting events are taken in when no flow asks for them.
@@ -66,6 +67,30 @@ impl Kernel {
             recording: RwLock::default(),
             refusals_left_out: AtomicU64::new(0),
         }
+    }
+
+    /// Goes on where the daemon before this one was: takes in what happened meanwhile, and finds
+    /// in /proc what nobody told of. Gives how many processes had to be found.
+    pub(crate) fn recover(&self) -> anyhow::Result<usize> {
+        let members = self.capture.all_members()?;
+        let at = since_boot();
+        let living = members.iter().map(|actor| actor.process).collect();
+        self.table.lock().only_live(&living, at);
+        // What the ring holds at most may take more than one turn.
+        self.take_in();
+        self.take_in();
+        let mut found = 0;
+        let mut table = self.table.lock();
+        for actor in members {
+            if table.knows(actor.process, actor.ordinal) {
+                continue;
+            }
+            if let Some(image) = self.capture.found(&actor, at) {
+                table.apply(&KernelEvent::Started(Box::new(image)));
+                found += 1;
+            }
+        }
+        Ok(found)
     }
 
     /// Events that were lost so far.
@@ -245,6 +270,21 @@ impl Lineages for Kernel {
 impl Origins for Kernel {
     fn take(&self, peer: SocketAddr, transport: Transport) -> Option<Origin> {
         self.capture.take(peer, transport)
+    }
+}
+
+/// Keeps the lineage for the next daemon, once no thread takes events in any more.
+pub(crate) struct Keeper {
+    pub(crate) kernel: Arc<Kernel>,
+    pub(crate) memory: Memory,
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        let lineage = self.kernel.table.lock().snapshot();
+        if let Err(error) = self.memory.keep_lineage(&lineage) {
+            tracing::error!("the next daemon will not know the lineage: {error:#}");
+        }
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) fn end_stale_jobs(capture: &Capture) -> anyhow::Result<()> {
 }
 
 /// Cgroups that were made for jobs, by id.
-fn job_cgroups(root: &Path) -> HashMap<u64, PathBuf> {
+pub(crate) fn job_cgroups(root: &Path) -> HashMap<u64, PathBuf> {
     let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
     let of_jobs = entries.filter(|entry| {
         let name = entry.file_name();

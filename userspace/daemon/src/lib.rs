@@ -3,18 +3,23 @@
 mod config;
 mod control;
 mod desk;
+mod ending;
 mod enter;
 mod explain;
 mod heart;
 mod host;
 mod job_process;
+mod jobs;
 mod kernel;
 mod leftovers;
+mod memory;
 mod policies;
 mod probe;
+mod restored;
 mod run;
 mod running;
 mod service;
+mod status;
 mod worker;
 
 pub use config::Config;

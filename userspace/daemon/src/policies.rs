@@ -57,6 +57,14 @@ pub(crate) fn checked(sources: Vec<Source>) -> anyhow::Result<PolicySet> {
         .map_err(|errors| anyhow::anyhow!("{errors}"))
 }
 
+/// Name and digest of each.
+pub(crate) fn named(set: &PolicySet) -> Vec<(String, String)> {
+    set.names()
+        .into_iter()
+        .map(|policy| (policy.name, policy.digest))
+        .collect()
+}
+
 fn policy_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,

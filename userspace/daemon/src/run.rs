@@ -12,6 +12,7 @@ use sluice_flow::ports::{
 use sluice_flow::{Labels, SessionSummary};
 
 use crate::config::Config;
+use crate::control::Tenancy;
 use crate::enter::find_user;
 use crate::job_process::{JobProcess, Signals, exit_code};
 use crate::running::{LOG, Running};
@@ -153,7 +154,7 @@ impl Gate {
         Ok(Self::Embedded(Box::new(Running::start(
             &options.state,
             config,
-            false,
+            Tenancy::OneJob,
         )?)))
     }
 
@@ -162,7 +163,7 @@ impl Gate {
             Self::Daemon(daemon) => Ok(daemon.ask(daemon.client.start_job(&request))?),
             Self::Embedded(running) => running
                 .gatehouse
-                .start_job(request, &caller()?)
+                .start_job(request, &caller()?, std::process::id())
                 .map_err(anyhow::Error::msg),
         }
     }

@@ -12,15 +12,19 @@ use sluice_capture::{Capture, JobCgroup, Listeners as KernelListeners, Options};
 use sluice_flow::kernel::JobTag;
 use sluice_flow::ports::Recorder;
 use sluice_flow::{BootId, LineageTable};
-use sluice_proxy::{Listeners, Proxy, RunningJobs, Serving, StaticNames, Upstreams, serve};
-use sluice_store::Store;
+use sluice_proxy::{Listeners, Proxy, Serving, StaticNames, Upstreams, serve};
+use sluice_store::{Note, Store};
 
 use crate::config::{Config, OnDaemonDown, Resolver};
 use crate::control::{Gatehouse, Parts, Tenancy};
 use crate::desk::PeopleDesk;
+use crate::ending::Watch;
 use crate::heart::Heart;
-use crate::kernel::{Kernel, Pump, since_boot};
+use crate::jobs::Jobs;
+use crate::kernel::{Keeper, Kernel, Pump, since_boot};
 use crate::leftovers::{end_stale_jobs, remove_stale_probes};
+use crate::memory::Memory;
+use crate::restored::Restored;
 use crate::worker::Worker;
 
 /// The session log, below the state directory.
@@ -30,9 +34,11 @@ pub(crate) const LOG: &str = "log";
 /// gate falls shut, then flows end, then the kernel side goes, last the record.
 pub(crate) struct Running {
     _api: ApiThread,
+    _watch: Option<Watch>,
     pub(crate) gatehouse: Arc<Gatehouse>,
     _serving: Serving,
     _pump: Pump,
+    _keeper: Option<Keeper>,
     _probe_cgroup: JobCgroup,
     pub(crate) store: Arc<Store>,
 }
@@ -40,32 +46,32 @@ pub(crate) struct Running {
 impl Running {
     /// Starts everything; when it returns the gate is open and proved by the probe.
     ///
-    /// `stays`: the kernel side stays in force when this is dropped, for a daemon that will
-    /// be back; an embedded one takes it with it.
-    pub(crate) fn start(state: &Path, config: Config, stays: bool) -> anyhow::Result<Self> {
+    /// `tenancy`: a daemon's kernel side and its jobs stay when this is dropped, for the daemon
+    /// that comes after; an embedded gate takes all of it with it.
+    pub(crate) fn start(state: &Path, config: Config, tenancy: Tenancy) -> anyhow::Result<Self> {
         prepare_state(state)?;
         let store = Arc::new(Store::open(
             &state.join(LOG),
             sluice_store::Options::default(),
         )?);
+        store.note(Note::Started {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+        })?;
         let recorder: Arc<dyn Recorder> = Arc::clone(&store) as Arc<dyn Recorder>;
+        let stays = tenancy == Tenancy::Shared;
         let capture = Arc::new(Capture::start(&Options {
             state: state.to_owned(),
             keep_on_drop: stays,
             open_when_down: config.on_daemon_down == OnDaemonDown::Allow,
             members_max: sluice_capture::MEMBERS_MAX,
         })?);
-        if !stays {
-            end_stale_jobs(&capture)?;
-        }
-        let jobs: Arc<RunningJobs> = Arc::default();
-        let table = LineageTable::new(boot_id()?, boot_time()?);
-        let kernel = Arc::new(Kernel::new(
-            Arc::clone(&capture),
-            table,
-            Arc::clone(&jobs),
-            Arc::clone(&recorder),
-        ));
+        let TakenOver {
+            jobs,
+            restored,
+            kernel,
+            keeper,
+        } = TakenOver::by(state, &config, tenancy, &capture, &store)?;
         let pump = Pump::start(Arc::clone(&kernel))?;
 
         let (listeners, ports) = Listeners::bind()?;
@@ -77,7 +83,7 @@ impl Running {
             names,
             upstreams,
         );
-        proxy.jobs = jobs;
+        proxy.jobs = Arc::clone(&jobs.running);
         let proxy = Arc::new(proxy);
         let serving = serve(&proxy, &listeners, config.serving_threads())?;
         capture.listen(KernelListeners {
@@ -92,30 +98,106 @@ impl Running {
         capture.add_runner(probe_cgroup.path(), JobTag::PROBE, true)?;
         let heart = Heart::start(Arc::clone(&capture), probe_cgroup.path().to_owned())?;
 
-        let tenancy = if stays {
-            Tenancy::Shared
-        } else {
-            Tenancy::OneJob
-        };
         let parts = Parts {
             capture,
             kernel,
             proxy,
             store: Arc::clone(&store),
+            jobs,
+            restored,
             heart,
         };
-        let gatehouse = Arc::new(Gatehouse::new(state, config, parts, tenancy)?);
-        gatehouse.take_runners_in()?;
+        let gatehouse = Arc::new(Gatehouse::new(config, parts, tenancy));
+        let watch = match tenancy {
+            Tenancy::Shared => Some(Watch::start(Arc::clone(&gatehouse))?),
+            Tenancy::OneJob => None,
+        };
         let api = ApiThread::start(state, &gatehouse)?;
         Ok(Self {
             _api: api,
+            _watch: watch,
             gatehouse,
             _serving: serving,
             _pump: pump,
+            _keeper: keeper,
             _probe_cgroup: probe_cgroup,
             store,
         })
     }
+}
+
+/// What the daemon before this one knew, as far as it can be known.
+struct TakenOver {
+    jobs: Jobs,
+    restored: Restored,
+    kernel: Arc<Kernel>,
+    keeper: Option<Keeper>,
+}
+
+impl TakenOver {
+    /// Jobs first: what happened while no daemon was there is told of them.
+    fn by(
+        state: &Path,
+        config: &Config,
+        tenancy: Tenancy,
+        capture: &Arc<Capture>,
+        store: &Arc<Store>,
+    ) -> anyhow::Result<Self> {
+        let memory = memory(state, tenancy, capture)?;
+        let (for_jobs, of_jobs) = (Arc::clone(capture), Arc::clone(store));
+        let jobs = Jobs::new(state, config, for_jobs, of_jobs, memory.clone())?;
+        let going_on = jobs.restore(config)?;
+        let (table, known) = lineage(memory.as_ref())?;
+        let kernel = Arc::new(Kernel::new(
+            Arc::clone(capture),
+            table,
+            Arc::clone(&jobs.running),
+            Arc::clone(store) as _,
+        ));
+        let keeper = memory.map(|memory| Keeper {
+            kernel: Arc::clone(&kernel),
+            memory,
+        });
+        let restored = Restored {
+            jobs: going_on,
+            lineage: known,
+            found: kernel.recover()?,
+        };
+        Ok(Self {
+            jobs,
+            restored,
+            kernel,
+            keeper,
+        })
+    }
+}
+
+/// What is kept for the daemon that comes after. An embedded gate has none: it ends what was
+/// left of jobs, and forgets them.
+fn memory(
+    state: &Path,
+    tenancy: Tenancy,
+    capture: &Arc<Capture>,
+) -> anyhow::Result<Option<Memory>> {
+    match tenancy {
+        Tenancy::Shared => Ok(Some(Memory::open(state)?)),
+        Tenancy::OneJob => {
+            end_stale_jobs(capture)?;
+            Memory::remove(state)?;
+            Ok(None)
+        }
+    }
+}
+
+/// The lineage of the daemon before, and whether there is any of it.
+fn lineage(memory: Option<&Memory>) -> anyhow::Result<(LineageTable, bool)> {
+    let (boot, boot_time) = (boot_id()?, boot_time()?);
+    let kept = memory.and_then(Memory::take_lineage);
+    let known = kept.and_then(|kept| LineageTable::restored(kept, boot, boot_time));
+    Ok(match known {
+        Some(table) => (table, true),
+        None => (LineageTable::new(boot, boot_time), false),
+    })
 }
 
 /// Makes the state directory: others may pass to the API's socket, and see nothing else.

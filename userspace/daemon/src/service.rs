@@ -5,9 +5,12 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use nix::sys::signal::{SigSet, Signal};
 use sd_notify::NotifyState;
+use sluice_capture::{Capture, cgroup};
 use sluice_flow::ports::Control as _;
 
 use crate::config::Config;
+use crate::control::Tenancy;
+use crate::memory::{KeptPlace, Memory};
 use crate::running::Running;
 
 /// Runs until SIGTERM or SIGINT; SIGHUP reads the policies again.
@@ -29,7 +32,7 @@ pub fn serve(config: Option<&Path>, state: &Path) -> anyhow::Result<()> {
     }
     // Before the first thread is made, so that every thread has them blocked.
     signals.thread_block().context("cannot block signals")?;
-    let running = Running::start(state, config, true)?;
+    let running = Running::start(state, config, Tenancy::Shared)?;
     for line in running.gatehouse.status().enforcement {
         match line.enforced {
             true => tracing::info!(what = %line.what, detail = %line.detail, "enforced"),
@@ -45,17 +48,34 @@ pub fn serve(config: Option<&Path>, state: &Path) -> anyhow::Result<()> {
         }
     }
     notify(NotifyState::Stopping);
-    tracing::info!("sluice goes down; until it is back connections of jobs are refused");
+    tracing::info!("sluice goes down: jobs go on, and until it is back all they ask is refused");
     drop(running);
     Ok(())
 }
 
-/// Takes down what a daemon left in force in the kernel.
+/// Takes down what a daemon left in force in the kernel, and ends the jobs of `sluice run` that
+/// go on without it. Runners, which are not ours to end, are free then.
 ///
 /// # Errors
 /// When a daemon serves the state directory, or something could not be removed.
 pub fn unload(state: &Path) -> anyhow::Result<()> {
-    Ok(sluice_capture::Capture::remove_leftovers(state)?)
+    Capture::remove_leftovers(state, || end_jobs(state))?;
+    Memory::remove(state)
+}
+
+/// Ends jobs while what they try is still refused.
+fn end_jobs(state: &Path) -> anyhow::Result<()> {
+    let Some(memory) = Memory::left_in(state)? else {
+        return Ok(());
+    };
+    for kept in memory.jobs()? {
+        if let KeptPlace::Own { cgroup, .. } = kept.place {
+            tracing::info!(job = %kept.job.id, name = %kept.job.name, "ended");
+            cgroup::remove(&cgroup)
+                .with_context(|| format!("cannot remove {}", cgroup.display()))?;
+        }
+    }
+    Ok(())
 }
 
 fn notify(state: NotifyState<'_>) {

@@ -24,7 +24,7 @@ pub use exec::{ArgvState, BootId, Exec, ExecId, How, ProcessId};
 pub use failure::Cause;
 pub use gate::{Answer, Gate, Hold, Judgement, Pass};
 pub use job::{Job, JobId, Labels};
-pub use lineage::{Lineage, LineageTable};
+pub use lineage::{Lineage, LineageSnapshot, LineageTable};
 pub use operation::{
     DnsQuestion, Effect, HttpBody, HttpRequest, Operation, SqlMessage, Statement, TableName,
 };

@@ -5,8 +5,12 @@
 //! executed several programs stands in it once for each; one that was forked and executed
 //! nothing stands in it as `fork`, with the image of its parent.
 
+mod snapshot;
+
 use std::collections::HashMap;
 use std::sync::Arc;
+
+pub use snapshot::LineageSnapshot;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -150,6 +154,15 @@ impl LineageTable {
         Some(chain(link))
     }
 
+    /// Whether this image of this process is known.
+    #[must_use]
+    pub fn knows(&self, process: ProcessId, ordinal: u32) -> bool {
+        self.processes.get(&process).is_some_and(|known| {
+            let mut images = known.images.iter();
+            images.any(|link| link.exec.id.ordinal == ordinal)
+        })
+    }
+
     /// Forgets processes that exited before `before`, nanoseconds since boot. Their links
     /// stay for as long as a descendant is remembered.
     pub fn forget_exited(&mut self, before: u64) {
@@ -173,13 +186,15 @@ impl LineageTable {
             how: How::Fork,
             ..Exec::clone(&image.exec)
         };
-        self.keep(child, Arc::new(link(exec, Some(image), true)));
+        self.forget_guess(child, 0);
+        self.keep(child, Arc::new(link(Arc::new(exec), Some(image), true)));
     }
 
     fn start(&mut self, started: &Started) {
         let Actor {
             process, ordinal, ..
         } = started.actor;
+        self.forget_guess(process, ordinal);
         let how = match (started.root, started.found) {
             (_, true) => How::Found,
             (true, false) => How::Root,
@@ -214,7 +229,18 @@ impl LineageTable {
             how,
         };
         let complete = how == How::Root || (how == How::Exec && in_sequence);
-        self.keep(process, Arc::new(link(exec, parent, complete)));
+        self.keep(process, Arc::new(link(Arc::new(exec), parent, complete)));
+    }
+
+    /// What the kernel tells of an image takes the place of what /proc had told.
+    fn forget_guess(&mut self, process: ProcessId, ordinal: u32) {
+        let guessed =
+            |link: &Arc<Link>| link.exec.how == How::Found && link.exec.id.ordinal == ordinal;
+        if let Some(known) = self.processes.get_mut(&process)
+            && known.images.last().is_some_and(guessed)
+        {
+            known.images.pop();
+        }
     }
 
     fn image(&self, actor: &Actor) -> Option<Arc<Link>> {
@@ -255,8 +281,7 @@ impl LineageTable {
 
 /// A link below `parent`. At [`MAX_DEPTH`] it takes its parent's place in the chain, which
 /// is then no longer complete.
-fn link(exec: Exec, parent: Option<Arc<Link>>, complete: bool) -> Link {
-    let exec = Arc::new(exec);
+fn link(exec: Arc<Exec>, parent: Option<Arc<Link>>, complete: bool) -> Link {
     let Some(above) = parent else {
         return Link {
             complete: complete && exec.how == How::Root,

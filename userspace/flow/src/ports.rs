@@ -260,11 +260,14 @@ pub trait Control: Send + Sync {
     /// The state, with a fresh probe.
     fn status(&self) -> Status;
 
-    /// Admits a job: a cgroup of its own, which is enforced when this returns.
+    /// Admits a job: a cgroup of its own, which is enforced when this returns. `by` is the pid
+    /// of the process that asks, and runs it: where that is gone, and nothing of the job lives,
+    /// the job is ended.
     ///
     /// # Errors
     /// One sentence that says what is wrong and what to do; nothing of the job may run then.
-    fn start_job(&self, request: JobRequest, person: &Person) -> Result<JobTicket, String>;
+    fn start_job(&self, request: JobRequest, person: &Person, by: u32)
+    -> Result<JobTicket, String>;
 
     /// Ends a job: what is left of it is killed, its cgroup removed. Waits at most `grace`
     /// for open flows.

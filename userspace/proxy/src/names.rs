@@ -45,6 +45,17 @@ impl Names {
         true
     }
 
+    /// All that is known, and for how long it still is.
+    #[must_use]
+    pub fn all(&self, now: Instant) -> Vec<(IpAddr, String, Duration)> {
+        let by_address = self.by_address.lock();
+        let all = by_address.iter().flat_map(|(address, names)| {
+            let of_address = names.iter().filter(|n| n.until > now);
+            of_address.map(|n| (*address, n.name.clone(), n.until.duration_since(now)))
+        });
+        all.collect()
+    }
+
     /// The names that were resolved to `address`.
     #[must_use]
     pub fn of(&self, address: IpAddr, now: Instant) -> Vec<String> {
@@ -128,6 +139,24 @@ mod tests {
         assert_eq!(names.of(ip(1), soon), ["a.example.com"]);
         assert!(names.of(ip(1), now + MIN_NAME_LIFETIME).is_empty());
         assert!(names.of(ip(2), now).is_empty());
+    }
+
+    #[test]
+    fn what_is_known_can_be_tied_again() {
+        let (names, again, now) = (Names::default(), Names::default(), Instant::now());
+        let hour = Duration::from_secs(3_600);
+        assert!(names.tie(ip(1), "a.example.com", hour, now));
+        assert!(names.tie(ip(2), "b.example.com", Duration::ZERO, now));
+        let later = now + MIN_NAME_LIFETIME;
+        let all = names.all(later);
+        assert_eq!(
+            all,
+            [(ip(1), "a.example.com".to_owned(), hour - MIN_NAME_LIFETIME)]
+        );
+        for (address, name, left) in all {
+            assert!(again.tie(address, &name, left, later));
+        }
+        assert_eq!(again.of(ip(1), later), ["a.example.com"]);
     }
 
     #[test]

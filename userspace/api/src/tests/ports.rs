@@ -163,7 +163,13 @@ impl Control for Fake {
         }
     }
 
-    fn start_job(&self, request: JobRequest, person: &Person) -> Result<JobTicket, String> {
+    fn start_job(
+        &self,
+        request: JobRequest,
+        person: &Person,
+        by: u32,
+    ) -> Result<JobTicket, String> {
+        assert_eq!(by, std::process::id(), "the process that asks runs the job");
         self.called(format!("start {} for {}", request.name, person.name));
         self.unless_refusing(JobTicket {
             id: JobId(uuid(77)),

@@ -1,6 +1,6 @@
 //! What stays when the daemon goes, and what does not.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 
 use sluice_capture::{Capture, CaptureError, JobCgroup};
@@ -92,6 +92,44 @@ fn a_killed_daemon_means_refused_and_the_next_one_takes_over() {
 }
 
 #[test]
+fn members_that_nobody_saw_start_are_found() {
+    let Some(bench) = Bench::open() else { return };
+    let mut member = std::process::Command::new("sh");
+    let enter = format!("echo 0 > {}/cgroup.procs", bench.cgroup.path().display());
+    let mut member = member
+        .args(["-c", &format!("{enter}; exec cat")])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Once it answers it is `cat`.
+    let mut line = String::new();
+    member.stdin.as_mut().unwrap().write_all(b"up\n").unwrap();
+    let mut answers = BufReader::new(member.stdout.take().unwrap());
+    answers.read_line(&mut line).unwrap();
+
+    let members = bench.capture.all_members().unwrap();
+    let actor = members.iter().find(|a| a.process.tgid == member.id());
+    let actor = *actor.expect("it carries a tag");
+    assert_eq!((actor.job, actor.ordinal), (bench.job, 1));
+    let found = bench.capture.found(&actor, 7).unwrap();
+    assert_eq!(
+        (found.argv.as_slice(), found.found, found.root, found.cgroup),
+        (&["cat".to_owned()][..], true, false, bench.cgroup.id())
+    );
+    assert!(sluice_capture::lives(actor.process));
+    let later = sluice_flow::kernel::Actor {
+        ordinal: 2,
+        ..actor
+    };
+    assert_eq!(bench.capture.found(&later, 7), None, "another image");
+    drop(member.stdin.take());
+    member.wait().unwrap();
+    assert_eq!(bench.capture.found(&actor, 7), None, "it is gone");
+    assert!(!sluice_capture::lives(actor.process));
+}
+
+#[test]
 fn a_second_instance_is_told_that_the_state_directory_is_in_use() {
     let Some(bench) = Bench::open() else { return };
     let error = Capture::start(&options(bench.state.path(), false))
@@ -144,14 +182,14 @@ fn leftovers_of_a_killed_instance_can_be_removed() {
         results(spawn_in(group.path(), "connect 127.9.9.9:8080")),
         ["EPERM"]
     );
-    Capture::remove_leftovers(state.path()).unwrap();
+    Capture::remove_leftovers(state.path(), || Ok::<_, CaptureError>(())).unwrap();
     let server = std::net::TcpListener::bind("127.9.9.9:0").unwrap();
     let target = server.local_addr().unwrap();
     // The links go when the kernel gets to them.
     while results(spawn_in(group.path(), &format!("connect-only {target}"))) != ["ok"] {
         std::thread::yield_now();
     }
-    Capture::remove_leftovers(state.path()).unwrap();
+    Capture::remove_leftovers(state.path(), || Ok::<_, CaptureError>(())).unwrap();
 }
 
 #[test]
