@@ -237,3 +237,44 @@ fn unload_takes_everything_out_of_the_kernel() -> anyhow::Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn what_decided_is_explained_with_a_daemon_and_without_one() -> anyhow::Result<()> {
+    let Some(mut scene) =
+        Scene::or_skip("what_decided_is_explained_with_a_daemon_and_without_one")?
+    else {
+        return Ok(());
+    };
+    ensure!(scene.status_of("/secret")? == "403");
+    let sluice = &scene.world.sluice;
+    let session = sluice.sessions_of("http")?;
+    let id = text(session.last().context("no session")?, "id").to_owned();
+    // What came after changes nothing: it is explained by what decided.
+    sluice.scratch().write(
+        "policies/host/ceiling.yaml",
+        "version: 1\nname: other\ndefault: allow\n",
+    )?;
+    sluice.ask(&["reload"])?;
+    let with = sluice.ask(&["policy", "explain", &id])?;
+    ensure!(with.contains("reads") && with.contains("/secret"), "{with}");
+    ensure!(!with.contains("recorded is"), "{with}");
+    let shown = sluice.ask(&["policy", "show", "--job", "run"])?;
+    ensure!(
+        shown.contains("host") && shown.contains("own") && !shown.contains("other"),
+        "{shown}"
+    );
+    scene.stop_daemon()?;
+    let sluice = &scene.world.sluice;
+    ensure!(sluice.ask(&["policy", "explain", &id])? == with);
+    ensure!(sluice.ask(&["policy", "show", "--job", "run"])? == shown);
+    let notes = sluice.ask(&["store", "notes"])?;
+    for said in [
+        "started, pid",
+        "in force of the host",
+        "the gate opened",
+        "stopped: ",
+    ] {
+        ensure!(notes.contains(said), "no {said}: {notes}");
+    }
+    Ok(())
+}

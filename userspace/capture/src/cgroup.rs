@@ -123,24 +123,29 @@ pub fn kill(path: &Path) -> Result<(), CaptureError> {
     ))
 }
 
-/// Kills what is in a cgroup and removes it with everything below it.
+/// Kills what is in a cgroup and removes it with everything below it. One that is gone, or that
+/// somebody else removes meanwhile, is none the worse.
 ///
 /// # Errors
 /// When something in it does not go away within a second.
 pub fn remove(path: &Path) -> io::Result<()> {
-    if !path.exists() {
-        return Ok(());
-    }
-    fs::write(path.join("cgroup.kill"), "1")?;
     let mut last = Ok(());
     for _ in 0..REMOVE_TRIES {
-        last = remove_tree(path);
+        last = match kill_and_remove(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !path.exists() => Ok(()),
+            other => other,
+        };
         if last.is_ok() {
             break;
         }
         thread::sleep(REMOVE_PAUSE);
     }
     last
+}
+
+fn kill_and_remove(path: &Path) -> io::Result<()> {
+    fs::write(path.join("cgroup.kill"), "1")?;
+    remove_tree(path)
 }
 
 /// The files of a cgroup go with its directory; only directories are removed, innermost first.
@@ -206,6 +211,12 @@ mod tests {
         assert_eq!(level_of(&deep(&root, max), &root).unwrap(), max);
         let error = level_of(&deep(&root, max + 1), &root).unwrap_err();
         assert!(matches!(error, CaptureError::TooDeep { .. }), "{error}");
+    }
+
+    #[test]
+    fn one_that_is_gone_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        remove(&directory.path().join("sluice.gone")).unwrap();
     }
 
     #[test]

@@ -113,12 +113,6 @@ impl Control for Gatehouse {
     fn explain(&self, session: SessionId) -> Result<String, String> {
         let store = &self.parts.store;
         let events = store.events(session).map_err(|error| error.to_string())?;
-        let own = self.policies_of(&events);
-        let set = self
-            .parts
-            .jobs
-            .policy_set(own)
-            .map_err(|error| format!("{error:#}"))?;
-        explain(&events, &set)
+        explain(store.as_ref(), &events).map_err(|error| format!("{error:#}"))
     }
 }

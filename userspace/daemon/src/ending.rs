@@ -1,14 +1,17 @@
-//! The end of a job: asked for by who runs it, or because they are gone.
+//! What ends: jobs, asked for by who runs them or because they are gone, and records that need
+//! not be kept any longer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use jiff::Timestamp;
 use sluice_capture::{CaptureError, JobCgroup, lives};
 use sluice_flow::JobId;
 use sluice_flow::kernel::JobTag;
+use sluice_store::Dropped;
 
 use crate::control::Gatehouse;
 use crate::jobs::{Admitted, Place};
@@ -18,6 +21,8 @@ use crate::worker::Worker;
 const ABANDONED_AFTER: Duration = Duration::from_secs(5);
 /// How often it is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often it is looked which records need not be kept any longer.
+const DROP_EVERY: Duration = Duration::from_secs(3_600);
 /// How often it is looked whether flows and processes have ended.
 const STEP: Duration = Duration::from_millis(5);
 
@@ -92,33 +97,31 @@ impl Gatehouse {
     }
 }
 
-/// The thread that ends jobs whose `sluice run` was killed.
+/// The thread that ends jobs whose `sluice run` was killed, and drops records.
 pub(crate) struct Watch {
-    stop: Arc<AtomicBool>,
+    /// Dropped before the thread is waited for: that is what tells it to end.
+    _running: Sender<()>,
     _worker: Worker,
 }
 
 impl Watch {
     pub(crate) fn start(gatehouse: Arc<Gatehouse>) -> anyhow::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let (running, ended) = channel();
         let watch = move || {
             let mut since: HashMap<JobId, Instant> = HashMap::new();
-            while !stopped.load(Ordering::Acquire) {
+            let mut dropped: Option<Instant> = None;
+            while ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+                if dropped.is_none_or(|last| last.elapsed() >= DROP_EVERY) {
+                    drop_expired(&gatehouse);
+                    dropped = Some(Instant::now());
+                }
                 end_abandoned(&gatehouse, &mut since);
-                std::thread::sleep(LOOK_EVERY);
             }
         };
         Ok(Self {
-            stop,
+            _running: running,
             _worker: Worker::start("sluice-watch", watch)?,
         })
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
     }
 }
 
@@ -135,5 +138,22 @@ fn end_abandoned(gatehouse: &Gatehouse, since: &mut HashMap<JobId, Instant>) {
         if let Err(error) = gatehouse.release(job, Duration::ZERO) {
             tracing::error!(%job, "it cannot be ended: {error:#}");
         }
+    }
+}
+
+fn drop_expired(gatehouse: &Gatehouse) {
+    let dropped = gatehouse.store().drop_expired(Timestamp::now());
+    match dropped.map_err(anyhow::Error::from) {
+        Ok(dropped) if dropped.segments > 0 => {
+            let Dropped {
+                segments, sessions, ..
+            } = dropped;
+            tracing::info!(segments, sessions, "records went that no policy keeps");
+            if let Err(error) = gatehouse.parts.jobs.note_in_force() {
+                tracing::error!("verdicts of now may not be explained later: {error:#}");
+            }
+        }
+        Ok(_) => {}
+        Err(error) => tracing::error!("records are kept for longer than policies say: {error:#}"),
     }
 }

@@ -1,67 +1,98 @@
 //! `sluice policy explain SESSION`: recorded operations asked again, with every rule's answer.
+//! The same with a daemon and without one: the log has the policies.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use anyhow::{Context as _, bail};
+use jiff::Timestamp;
 use sluice_flow::operation::OpaqueStream;
 use sluice_flow::session::OperationRecord;
 use sluice_flow::{
-    DnsQuestion, Event, EventKind, HostFact, HttpBody, HttpRequest, Operation, SessionOpened,
-    SqlMessage, Verdict,
+    DnsQuestion, Event, EventKind, HostFact, HttpBody, HttpRequest, Job, JobId, Operation,
+    SessionOpened, SqlMessage, Verdict,
 };
-use sluice_policy::{FlowFacts, JobPolicy, Layer, PolicySet, Source};
+use sluice_policy::{FlowFacts, JobPolicy, Layer, Source};
+use sluice_store::{LogReader, PolicyInForce, Store, StoreError};
 
-use crate::control::Gatehouse;
-use crate::jobs::sources_of;
-use crate::policies::named;
+use crate::policies::checked;
 
-impl Gatehouse {
-    /// The policies that came with the job of a session: as they are where it still runs, as
-    /// the log keeps them under the digests of its verdicts where it has ended.
-    pub(crate) fn policies_of(&self, events: &[Event]) -> Vec<Source> {
-        let job = events.iter().find_map(|event| match &event.kind {
-            EventKind::Opened(opened) => opened.job.as_ref().map(|job| job.id),
-            _ => None,
-        });
-        let jobs = &self.parts.jobs;
-        if let Some(kept) = job.and_then(|job| {
-            let admitted = jobs.admitted.lock();
-            admitted
-                .get(&job)
-                .map(|admitted| sources_of(&admitted.kept))
-        }) {
-            return kept;
-        }
-        let base = jobs
-            .policy_set(Vec::new())
-            .map(|set| named(&set))
-            .unwrap_or_default();
-        let mut sources: Vec<Source> = Vec::new();
-        for event in events {
-            let EventKind::Verdict { because, .. } = &event.kind else {
-                continue;
-            };
-            let digest = &because.digest;
-            let known = base.iter().any(|(_, of)| of == digest)
-                || sources.iter().any(|source| source.file == *digest);
-            if let (false, Ok(Some(text))) = (known, self.parts.store.policy_text(digest)) {
-                sources.push(Source {
-                    layer: Layer::Repository,
-                    file: digest.clone(),
-                    text,
-                });
-            }
-        }
-        sources
-    }
+/// The policies of the past. The log has them: with a daemon and without one it is explained by
+/// the policies that decided, not by those of today.
+pub trait PolicyLog {
+    /// The policies that were in force for a job at a moment; `None` where that is not told.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn policies_at(
+        &self,
+        job: JobId,
+        at: Timestamp,
+    ) -> Result<Option<Vec<PolicyInForce>>, StoreError>;
+
+    /// The text of a policy by its digest.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn policy_text(&self, digest: &str) -> Result<Option<String>, StoreError>;
 }
 
-/// Explains each operation of a session by the policies that are in force now, and says where
-/// these are not the ones that judged it then.
+// table: what is read with a daemon, and without one.
+macro_rules! policy_log {
+    ($($log:ty),*) => {$(
+        impl PolicyLog for $log {
+            fn policies_at(
+                &self,
+                job: JobId,
+                at: Timestamp,
+            ) -> Result<Option<Vec<PolicyInForce>>, StoreError> {
+                self.policies_at(job, at)
+            }
+
+            fn policy_text(&self, digest: &str) -> Result<Option<String>, StoreError> {
+                self.policy_text(digest)
+            }
+        }
+    )*};
+}
+
+policy_log!(Store, LogReader);
+
+const LAYERS: [Layer; 3] = [Layer::Host, Layer::Organisation, Layer::Repository];
+
+/// The policies that applied to a job at a moment.
 ///
 /// # Errors
-/// When the session has nothing to explain.
-pub(crate) fn explain(events: &[Event], set: &PolicySet) -> Result<String, String> {
+/// When the log does not tell them (any more), or cannot be read.
+pub fn policy_of(log: &impl PolicyLog, job: &Job, at: Timestamp) -> anyhow::Result<Arc<JobPolicy>> {
+    let in_force = log.policies_at(job.id, at)?;
+    let in_force = in_force
+        .with_context(|| format!("the log does not tell which policies job {} had", job.id))?;
+    let source = |policy: PolicyInForce| -> anyhow::Result<Source> {
+        let PolicyInForce {
+            layer,
+            file,
+            digest,
+        } = policy;
+        let text = log.policy_text(&digest)?;
+        Ok(Source {
+            layer: LAYERS
+                .into_iter()
+                .find(|known| known.word() == layer)
+                .with_context(|| format!("{file}: no layer is called `{layer}`"))?,
+            text: text.with_context(|| format!("{file}: its text ({digest}) is not in the log"))?,
+            file,
+        })
+    };
+    let sources: anyhow::Result<Vec<Source>> = in_force.into_iter().map(source).collect();
+    Ok(checked(sources?)?.for_job(job))
+}
+
+/// Explains each operation of a session by the policies that decided it.
+///
+/// # Errors
+/// When the session has nothing to explain, or the log does not have its policies (any more).
+pub fn explain(log: &impl PolicyLog, events: &[Event]) -> anyhow::Result<String> {
     let opened = events.iter().find_map(|event| match &event.kind {
         EventKind::Opened(opened) => Some(opened.as_ref()),
         _ => None,
@@ -73,9 +104,8 @@ pub(crate) fn explain(events: &[Event], set: &PolicySet) -> Result<String, Strin
         ..
     }) = opened
     else {
-        return Err("no job opened this session: no policy was asked".to_owned());
+        bail!("no job opened this session: no policy was asked");
     };
-    let policy = set.for_job(job);
     let host = match &destination.host {
         Some(name) => HostFact::Proved(name.clone()),
         None => HostFact::Unknown,
@@ -89,14 +119,13 @@ pub(crate) fn explain(events: &[Event], set: &PolicySet) -> Result<String, Strin
     let mut text = String::new();
     for event in events {
         if let EventKind::Operation(record) = &event.kind {
+            let policy = policy_of(log, job, event.at)?;
             let then = verdict_of(events, event.seq);
             explain_operation(&mut text, &policy, facts, record, then);
         }
     }
     if text.is_empty() {
-        return Err(
-            "nothing was asked for in this session; `sluice sessions show` has it".to_owned(),
-        );
+        bail!("nothing was asked for in this session; `sluice sessions show` has it");
     }
     Ok(text)
 }
@@ -109,12 +138,16 @@ fn explain_operation(
     then: Option<&Verdict>,
 ) {
     let operation = operation_of(record);
-    let host = match &operation {
-        Operation::Http(HttpRequest {
-            host: Some(claimed),
-            ..
-        }) => facts.host.claim(claimed, facts.ip),
-        _ => facts.host.clone(),
+    let host = match (&record.proved_host, &operation) {
+        (Some(proved), _) => HostFact::Proved(proved.clone()),
+        (
+            None,
+            Operation::Http(HttpRequest {
+                host: Some(claimed),
+                ..
+            }),
+        ) => facts.host.claim(claimed, facts.ip),
+        (None, _) => facts.host.clone(),
     };
     let explanation = policy.explain(facts, &operation, &host);
     // Writing to a String does not fail.
@@ -124,7 +157,7 @@ fn explain_operation(
     {
         let _ = writeln!(
             text,
-            "then it was `{}` by policy {}: the policies have changed since",
+            "recorded is `{}` (policy {}): what decided is not all in the record",
             then.decision.word(),
             then.digest
         );

@@ -9,6 +9,7 @@ use anyhow::bail;
 use parking_lot::Mutex;
 use sluice_capture::Capture;
 use sluice_flow::ports::Enforcement;
+use sluice_store::{Note, Store};
 
 use crate::probe::{Probe, Try};
 use crate::worker::Worker;
@@ -29,6 +30,7 @@ pub(crate) struct Heart {
 
 struct Shared {
     capture: Arc<Capture>,
+    store: Arc<Store>,
     probe: Mutex<Option<Probe>>,
     cgroup: PathBuf,
     stop: AtomicBool,
@@ -41,9 +43,14 @@ impl Heart {
     ///
     /// # Errors
     /// When the probe does not go through: says where it got stuck.
-    pub(crate) fn start(capture: Arc<Capture>, cgroup: PathBuf) -> anyhow::Result<Self> {
+    pub(crate) fn start(
+        capture: Arc<Capture>,
+        store: Arc<Store>,
+        cgroup: PathBuf,
+    ) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared {
             capture,
+            store,
             probe: Mutex::new(None),
             cgroup,
             stop: AtomicBool::new(false),
@@ -120,15 +127,27 @@ impl Shared {
         let open = outcome.is_ok();
         let was_open = self.open.swap(open, Ordering::AcqRel);
         match outcome {
-            Ok(()) if !was_open => tracing::info!("the gate is open"),
+            Ok(()) if !was_open => {
+                tracing::info!("the gate is open");
+                self.note(true, "the probe went through");
+            }
             Ok(()) => {}
             Err(why) => {
                 if was_open {
                     tracing::error!(%why, "the probe failed: connections of jobs are refused");
+                    self.note(false, &why);
                 }
                 *self.last_error.lock() = Some(why);
                 *self.probe.lock() = None;
             }
+        }
+    }
+
+    /// A full disk is told by the flows that it ends.
+    fn note(&self, open: bool, detail: &str) {
+        let detail = detail.to_owned();
+        if let Err(error) = self.store.note(Note::Status { open, detail }) {
+            tracing::warn!(%error, "that the gate opens or shuts is not in the record");
         }
     }
 

@@ -12,9 +12,9 @@ use sluice_capture::{Capture, JobCgroup, process_of};
 use sluice_flow::kernel::JobTag;
 use sluice_flow::ports::{JobRequest, JobTicket, Person};
 use sluice_flow::{Job, JobId, ProcessId};
-use sluice_policy::{Layer, PolicySet, Source};
+use sluice_policy::{Layer, PolicyName, PolicySet, Source};
 use sluice_proxy::{RunningJob, RunningJobs};
-use sluice_store::{Note, Store};
+use sluice_store::{Note, PolicyInForce, Store};
 
 use crate::config::{Config, Runner};
 use crate::host::{mask_key, runner_cgroup};
@@ -66,7 +66,7 @@ impl Jobs {
     ) -> anyhow::Result<Self> {
         let policies = sources_in(&config.policy.directory)?;
         checked(policies.clone())?;
-        note_policies(&store, &policies)?;
+        note_policies(&store, None, &policies)?;
         Ok(Self {
             running: Arc::default(),
             mask_key: mask_key(&state.join("mask.key"))?,
@@ -162,7 +162,7 @@ impl Jobs {
     pub(crate) fn prepare(&self, kept: &Kept, place: &Place) -> anyhow::Result<()> {
         let own = sources_of(kept);
         let set = self.policy_set(own.clone())?;
-        note_policies(&self.store, &own)?;
+        note_policies(&self.store, Some(kept.job.id), &own)?;
         let (job, secrets) = (kept.job.clone(), kept.secrets.clone());
         let policy = set.for_job(&job);
         let running = RunningJob::new(job, policy, secrets, self.mask_key)?;
@@ -237,12 +237,21 @@ impl Jobs {
             }
         }
         let names = named(&checked(fresh.clone())?);
-        note_policies(&self.store, &fresh)?;
+        note_policies(&self.store, None, &fresh)?;
         *self.policies.write() = fresh;
         for (running, policy) in replacements {
             running.replace_policy(policy);
         }
         Ok(names)
+    }
+
+    /// Keeps the texts of all that is in force again, because older ones went.
+    pub(crate) fn note_in_force(&self) -> anyhow::Result<()> {
+        note_policies(&self.store, None, &self.policies.read())?;
+        for Admitted { kept, .. } in self.admitted.lock().values() {
+            note_policies(&self.store, Some(kept.job.id), &sources_of(kept))?;
+        }
+        Ok(())
     }
 
     fn new_tag(&self) -> JobTag {
@@ -317,16 +326,30 @@ pub(crate) fn sources_of(kept: &Kept) -> Vec<Source> {
     kept.policies.iter().map(source).collect()
 }
 
-/// Keeps the text of policies under their digests, so that an old verdict can be explained.
-fn note_policies(store: &Store, sources: &[Source]) -> anyhow::Result<()> {
-    for name in checked(sources.to_vec())?.names() {
-        let text = sources.iter().find(|source| source.file == name.file);
+/// Keeps which policies are in force, and their texts under their digests, so that an old
+/// verdict can be explained.
+fn note_policies(store: &Store, job: Option<JobId>, sources: &[Source]) -> anyhow::Result<()> {
+    let mut policies = Vec::new();
+    for PolicyName {
+        layer,
+        name,
+        file,
+        digest,
+    } in checked(sources.to_vec())?.names()
+    {
+        let text = sources.iter().find(|source| source.file == file);
         let text = text.map(|source| source.text.clone()).unwrap_or_default();
         store.note(Note::Policy {
-            name: name.name,
-            digest: name.digest,
+            name,
+            digest: digest.clone(),
             text,
         })?;
+        policies.push(PolicyInForce {
+            layer: layer.word().to_owned(),
+            file,
+            digest,
+        });
     }
+    store.note(Note::InForce { job, policies })?;
     Ok(())
 }

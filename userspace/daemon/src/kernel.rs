@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 use sluice_capture::Capture;
 use sluice_flow::kernel::{Actor, JobTag, KernelEvent, KernelRefusal, Origin, Transport};
-use sluice_flow::ports::{Lineages, Origins, RecordError, Recorder};
+use sluice_flow::ports::{Lineages, Origins, RecordError, Recorder as _};
 use sluice_flow::session::Outcome;
 use sluice_flow::{
     Cause, Destination, EventKind, Lineage, LineageTable, ProcessId, Refusal, SessionOpened,
 };
 use sluice_proxy::RunningJobs;
+use sluice_store::{Note, Store};
 
 use crate::memory::Memory;
 use crate::worker::Worker;
@@ -37,18 +38,23 @@ pub(crate) struct Kernel {
     capture: Arc<Capture>,
     table: Mutex<LineageTable>,
     jobs: Arc<RunningJobs>,
-    recorder: Arc<dyn Recorder>,
+    store: Arc<Store>,
     refusals: Mutex<HashMap<JobTag, Budget>>,
     /// Held for reading while refusals that were taken in are put on record.
     recording: RwLock<()>,
     /// Kernel refusals that were counted, not recorded.
     pub(crate) refusals_left_out: AtomicU64,
+    /// Lost events that the record does not tell of yet.
+    lost_untold: AtomicU64,
 }
 
-/// How many refusals of a job were recorded in this second.
+/// How many refusals of a job were recorded in this second, and how many were not since the
+/// last note of them.
 struct Budget {
     second: Instant,
     recorded: u32,
+    left_out: u64,
+    last: Option<KernelRefusal>,
 }
 
 impl Kernel {
@@ -56,13 +62,14 @@ impl Kernel {
         capture: Arc<Capture>,
         table: LineageTable,
         jobs: Arc<RunningJobs>,
-        recorder: Arc<dyn Recorder>,
+        store: Arc<Store>,
     ) -> Self {
         Self {
             capture,
             table: Mutex::new(table),
             jobs,
-            recorder,
+            store,
+            lost_untold: AtomicU64::new(0),
             refusals: Mutex::default(),
             recording: RwLock::default(),
             refusals_left_out: AtomicU64::new(0),
@@ -70,8 +77,9 @@ impl Kernel {
     }
 
     /// Goes on where the daemon before this one was: takes in what happened meanwhile, and finds
-    /// in /proc what nobody told of. Gives how many processes had to be found.
-    pub(crate) fn recover(&self) -> anyhow::Result<usize> {
+    /// in /proc what nobody told of. Gives how many processes had to be found. `lost`: events
+    /// whose loss is on record already.
+    pub(crate) fn recover(&self, lost: u64) -> anyhow::Result<usize> {
         let members = self.capture.all_members()?;
         let at = since_boot();
         let living = members.iter().map(|actor| actor.process).collect();
@@ -79,6 +87,9 @@ impl Kernel {
         // What the ring holds at most may take more than one turn.
         self.take_in();
         self.take_in();
+        let untold = self.lost_untold.load(Ordering::Relaxed);
+        let news = untold.saturating_sub(lost);
+        self.lost_untold.store(news, Ordering::Relaxed);
         let mut found = 0;
         let mut table = self.table.lock();
         for actor in members {
@@ -111,18 +122,24 @@ impl Kernel {
         let mut refused = Vec::new();
         for event in self.capture.drain() {
             table.apply(&event);
-            if let KernelEvent::Refused {
-                actor,
-                incomplete,
-                refusal,
-                ..
-            } = event
-            {
-                let mut lineage = table
-                    .lineage(actor.process, actor.ordinal)
-                    .unwrap_or_default();
-                lineage.complete &= !incomplete;
-                refused.push((actor, refusal, lineage));
+            match event {
+                KernelEvent::Refused {
+                    actor,
+                    incomplete,
+                    refusal,
+                    ..
+                } => {
+                    let lineage = table.lineage(actor.process, actor.ordinal);
+                    let mut lineage = lineage.unwrap_or_default();
+                    lineage.complete &= !incomplete;
+                    refused.push((actor, refusal, lineage));
+                }
+                KernelEvent::Lost(count) => {
+                    self.lost_untold.fetch_add(count, Ordering::Relaxed);
+                }
+                KernelEvent::Forked { .. }
+                | KernelEvent::Started(_)
+                | KernelEvent::Exited { .. } => {}
             }
         }
         // Taken before the table is free: whoever finds nothing to take in can wait for us.
@@ -146,7 +163,7 @@ impl Kernel {
         if actor.job == JobTag::PROBE {
             return;
         }
-        if !self.within_budget(actor.job) {
+        if !self.within_budget(actor.job, &refusal) {
             self.refusals_left_out.fetch_add(1, Ordering::Relaxed);
             return;
         }
@@ -162,6 +179,7 @@ impl Kernel {
         lineage: &Lineage,
     ) -> Result<(), RecordError> {
         let running = self.jobs.find(actor.job);
+        let keep = running.as_ref().and_then(|running| running.keep());
         let lineage = match &running {
             Some(running) => running.masked_lineage(lineage),
             None => Lineage::default(),
@@ -171,9 +189,10 @@ impl Kernel {
             destination: kernel.destination.map(Destination::of),
             peer: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             lineage,
+            keep,
         };
         let refusal = Refusal::of(Cause::Kernel, explain(&kernel));
-        self.recorder.session()?.append(vec![
+        self.store.session()?.append(vec![
             EventKind::Opened(Box::new(opened)),
             EventKind::Refused {
                 refusal,
@@ -189,25 +208,57 @@ impl Kernel {
         Ok(())
     }
 
-    fn within_budget(&self, job: JobTag) -> bool {
+    fn within_budget(&self, job: JobTag, refusal: &KernelRefusal) -> bool {
         let mut refusals = self.refusals.lock();
         let now = Instant::now();
         let budget = refusals.entry(job).or_insert(Budget {
             second: now,
             recorded: 0,
+            left_out: 0,
+            last: None,
         });
         if now.duration_since(budget.second) >= Duration::from_secs(1) {
-            *budget = Budget {
-                second: now,
-                recorded: 0,
-            };
+            (budget.second, budget.recorded) = (now, 0);
+        }
+        if budget.recorded >= MAX_REFUSALS_PER_SECOND {
+            budget.left_out = budget.left_out.saturating_add(1);
+            budget.last = Some(refusal.clone());
+            return false;
         }
         budget.recorded = budget.recorded.saturating_add(1);
-        budget.recorded <= MAX_REFUSALS_PER_SECOND
+        true
+    }
+
+    /// Puts on record what has no session of its own.
+    fn note_the_rest(&self) {
+        let lost = self.lost_untold.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            self.note(Note::EventsLost { count: lost });
+        }
+        let mut notes = Vec::new();
+        for (tag, budget) in self.refusals.lock().iter_mut() {
+            if let Some(refusal) = budget.last.take() {
+                let job = self.jobs.find(*tag).map(|running| running.job.id);
+                let count = std::mem::take(&mut budget.left_out);
+                notes.push(Note::KernelRefused {
+                    job,
+                    refusal,
+                    count,
+                });
+            }
+        }
+        notes.into_iter().for_each(|note| self.note(note));
+    }
+
+    fn note(&self, note: Note) {
+        if let Err(error) = self.store.note(note) {
+            tracing::warn!(%error, "what the kernel side did is not in the record");
+        }
     }
 
     /// Forgets what is over.
     fn sweep(&self) {
+        self.note_the_rest();
         let grace = u64::try_from(GRACE.as_nanos()).unwrap_or(u64::MAX);
         let before = since_boot().saturating_sub(grace);
         self.table.lock().forget_exited(before);
@@ -309,6 +360,7 @@ impl Pump {
                 std::thread::sleep(DRAIN_EVERY);
             }
             kernel.take_in();
+            kernel.note_the_rest();
         };
         Ok(Self {
             stop,

@@ -24,6 +24,7 @@ mod worker;
 
 pub use config::Config;
 pub use enter::{NOT_STARTED, enter};
+pub use explain::{PolicyLog, explain, policy_of};
 pub use probe::answer_tries;
 pub use run::{RunOptions, RunReport, run_job};
 pub use running::default_state;

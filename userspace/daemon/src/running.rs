@@ -34,12 +34,13 @@ pub(crate) const LOG: &str = "log";
 /// gate falls shut, then flows end, then the kernel side goes, last the record.
 pub(crate) struct Running {
     _api: ApiThread,
-    _watch: Option<Watch>,
+    _watch: Watch,
     pub(crate) gatehouse: Arc<Gatehouse>,
     _serving: Serving,
     _pump: Pump,
     _keeper: Option<Keeper>,
     _probe_cgroup: JobCgroup,
+    _end: End,
     pub(crate) store: Arc<Store>,
 }
 
@@ -96,7 +97,11 @@ impl Running {
         remove_stale_probes(capture.cgroup_root());
         let probe_cgroup = JobCgroup::create(&format!("probe-{}", std::process::id()))?;
         capture.add_runner(probe_cgroup.path(), JobTag::PROBE, true)?;
-        let heart = Heart::start(Arc::clone(&capture), probe_cgroup.path().to_owned())?;
+        let heart = Heart::start(
+            Arc::clone(&capture),
+            Arc::clone(&store),
+            probe_cgroup.path().to_owned(),
+        )?;
 
         let parts = Parts {
             capture,
@@ -108,10 +113,7 @@ impl Running {
             heart,
         };
         let gatehouse = Arc::new(Gatehouse::new(config, parts, tenancy));
-        let watch = match tenancy {
-            Tenancy::Shared => Some(Watch::start(Arc::clone(&gatehouse))?),
-            Tenancy::OneJob => None,
-        };
+        let watch = Watch::start(Arc::clone(&gatehouse))?;
         let api = ApiThread::start(state, &gatehouse)?;
         Ok(Self {
             _api: api,
@@ -121,8 +123,31 @@ impl Running {
             _pump: pump,
             _keeper: keeper,
             _probe_cgroup: probe_cgroup,
+            _end: End {
+                store: Arc::clone(&store),
+                tenancy,
+            },
             store,
         })
+    }
+}
+
+/// Puts a planned end on record, behind all that it ends.
+struct End {
+    store: Arc<Store>,
+    tenancy: Tenancy,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let reason = match self.tenancy {
+            Tenancy::Shared => "the daemon was told to end",
+            Tenancy::OneJob => "the job of this gate ended",
+        };
+        let reason = reason.to_owned();
+        if let Err(error) = self.store.note(Note::Stopped { reason }) {
+            tracing::warn!(%error, "the end is not in the record");
+        }
     }
 }
 
@@ -152,7 +177,7 @@ impl TakenOver {
             Arc::clone(capture),
             table,
             Arc::clone(&jobs.running),
-            Arc::clone(store) as _,
+            Arc::clone(store),
         ));
         let keeper = memory.map(|memory| Keeper {
             kernel: Arc::clone(&kernel),
@@ -160,8 +185,8 @@ impl TakenOver {
         });
         let restored = Restored {
             jobs: going_on,
-            lineage: known,
-            found: kernel.recover()?,
+            lineage: known.is_some(),
+            found: kernel.recover(known.unwrap_or_default())?,
         };
         Ok(Self {
             jobs,
@@ -189,15 +214,16 @@ fn memory(
     }
 }
 
-/// The lineage of the daemon before, and whether there is any of it.
-fn lineage(memory: Option<&Memory>) -> anyhow::Result<(LineageTable, bool)> {
+/// The lineage of the daemon before, and how many events it had lost; `None` where nothing of it
+/// is known.
+fn lineage(memory: Option<&Memory>) -> anyhow::Result<(LineageTable, Option<u64>)> {
     let (boot, boot_time) = (boot_id()?, boot_time()?);
     let kept = memory.and_then(Memory::take_lineage);
-    let known = kept.and_then(|kept| LineageTable::restored(kept, boot, boot_time));
-    Ok(match known {
-        Some(table) => (table, true),
-        None => (LineageTable::new(boot, boot_time), false),
-    })
+    let known = kept.and_then(|kept| {
+        let lost = kept.lost;
+        LineageTable::restored(kept, boot, boot_time).map(|table| (table, Some(lost)))
+    });
+    Ok(known.unwrap_or_else(|| (LineageTable::new(boot, boot_time), None)))
 }
 
 /// Makes the state directory: others may pass to the API's socket, and see nothing else.

@@ -52,6 +52,10 @@ pub struct SessionOpened {
     pub peer: SocketAddr,
     /// The chain behind it; secrets in argv are masked.
     pub lineage: Lineage,
+    /// For how many seconds after its end the session is kept, as the job's policies said when
+    /// it was opened; `None`: for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<u64>,
 }
 
 /// An operation as it is recorded: masked, and with a digest of what it really was.

@@ -81,6 +81,9 @@ pub struct SessionSummary {
     pub masked: u64,
     /// How it ended; `null` while it is open.
     pub outcome: Option<Outcome>,
+    /// For how many seconds after its end it is kept; left out where it is kept for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<u64>,
 }
 
 impl SessionSummary {
@@ -105,6 +108,7 @@ impl SessionSummary {
             refused_expected: 0,
             masked: 0,
             outcome: None,
+            keep: None,
         }
     }
 
@@ -121,6 +125,7 @@ impl SessionSummary {
                 });
                 self.lineage.clone_from(&opened.lineage.execs);
                 self.lineage_complete = opened.lineage.complete;
+                self.keep = opened.keep;
             }
             EventKind::Operation(operation) => {
                 self.operations += 1;
@@ -205,6 +210,7 @@ mod tests {
             }),
             peer: address,
             lineage: crate::lineage::Lineage::default(),
+            keep: None,
         }))
     }
 

@@ -78,6 +78,7 @@ impl Asker {
             destination: Some(self.destination.clone()),
             peer,
             lineage: self.job.masked_lineage(&self.lineage),
+            keep: self.job.keep(),
         }))
     }
 

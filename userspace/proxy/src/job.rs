@@ -111,6 +111,12 @@ impl RunningJob {
         self.version.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// For how many seconds records of the job are kept; `None`: for good.
+    #[must_use]
+    pub fn keep(&self) -> Option<u64> {
+        self.policy.read().keep().map(|keep| keep.as_secs())
+    }
+
     /// Text as records keep it.
     #[must_use]
     pub fn masked_text(&self, text: &str) -> String {

@@ -99,6 +99,7 @@ impl<'p> Accepted<'p> {
             destination: None,
             peer: self.peer,
             lineage: Lineage::default(),
+            keep: None,
         };
         let message = "the kernel did not redirect this connection here: somebody dialled the gate";
         let refusal = Refusal::of(Cause::NoOrigin, message);
@@ -124,6 +125,7 @@ impl<'p> Located<'p> {
                 destination: Some(destination),
                 peer: accepted.peer,
                 lineage: Lineage::default(),
+                keep: None,
             };
             let message = "the job of this process has ended; what it left behind has no way out";
             let refusal = Refusal::of(Cause::NoLineage, message);

@@ -84,6 +84,7 @@ fn record(
         refusal,
     } = refused;
     let opened = SessionOpened {
+        keep: job.as_ref().and_then(|running| running.keep()),
         job: job.map(|running| running.job.clone()),
         destination: origin.map(|origin| Destination::of(origin.destination)),
         peer,

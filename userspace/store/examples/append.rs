@@ -108,6 +108,7 @@ fn opened() -> EventKind {
         destination: None,
         peer: std::net::SocketAddr::from(([127, 0, 0, 1], 40000)),
         lineage: Lineage::default(),
+        keep: None,
     }))
 }
 

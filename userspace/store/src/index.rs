@@ -149,6 +149,37 @@ impl Index {
         Ok(found.and_then(|bytes| Some(u64::from_be_bytes(*bytes.first_chunk()?))))
     }
 
+    /// Forgets sessions, and policies that were noted before `through`. Edges between execs stay:
+    /// other sessions may hang on them.
+    pub(crate) fn forget(&self, sessions: &[SessionId], through: u64) -> Result<()> {
+        for id in sessions {
+            let Some((summary, _)) = self.find(*id)? else {
+                continue;
+            };
+            let leaf = summary.lineage.last();
+            let leaf = leaf.map(|leaf| two(&exec_key(&leaf.id), id.0.as_bytes()));
+            self.guarded(|| {
+                self.by_time.remove(time_key(micros(&summary), *id))?;
+                if let Some(leaf) = &leaf {
+                    self.by_exec.remove(leaf)?;
+                }
+                self.sessions.remove(id.0.as_bytes())
+            })?;
+        }
+        self.guarded(|| {
+            for entry in &self.policies {
+                let (digest, position) = entry?;
+                let position = position
+                    .first_chunk()
+                    .map(|bytes| u64::from_be_bytes(*bytes));
+                if position.is_none_or(|position| position < through) {
+                    self.policies.remove(digest)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
     pub(crate) fn checkpoint(&self) -> Result<Checkpoint> {
         match self.guarded(|| self.db.get(CHECKPOINT))? {
             None => Ok(Checkpoint::START),

@@ -28,6 +28,8 @@ mod read;
 mod recording;
 mod recovery;
 mod replay;
+mod report;
+mod retention;
 mod segment;
 mod store;
 mod sync;
@@ -38,12 +40,14 @@ pub use disk::{Disk, FileSystem, LogFile};
 pub use error::{Result, StoreError};
 pub use head::{Head, HeadError};
 pub use indexing::Rebuilt;
-pub use note::{Note, NoteRecord};
+pub use note::{Note, NoteRecord, PolicyInForce};
 pub use options::{Options, Usage};
 pub use read::LogReader;
+pub use report::{Bad, Fault, Report};
+pub use retention::Dropped;
 pub use store::Store;
 pub use transcript::fold_answers;
-pub use verify::{Bad, Fault, Report, verify, verify_against};
+pub use verify::{verify, verify_against};
 
 #[cfg(test)]
 mod tests;

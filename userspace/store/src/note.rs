@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sluice_flow::JobId;
 use sluice_flow::kernel::KernelRefusal;
-use sluice_flow::{ExecId, JobId};
 
 /// Something that happened to the daemon, not in a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,15 +31,20 @@ pub enum Note {
         /// Its text.
         text: String,
     },
-    /// The kernel refused something for which there is no session.
-    KernelRefused {
-        /// Who asked, where that is known.
-        exec: Option<ExecId>,
-        /// The job that asked.
+    /// The policies that are in force from now on: the host's, or those that came with a job.
+    InForce {
+        /// The job; `None` for the host's own, which apply to all.
         job: Option<JobId>,
-        /// What.
+        /// All of them.
+        policies: Vec<PolicyInForce>,
+    },
+    /// The kernel refused more of a job than is recorded one by one.
+    KernelRefused {
+        /// The job that asked, where that is known.
+        job: Option<JobId>,
+        /// The last of them.
         refusal: KernelRefusal,
-        /// How many times the same was refused since the note before.
+        /// How many have no session of their own.
         count: u64,
     },
     /// Events of the kernel side were lost.
@@ -54,11 +59,33 @@ pub enum Note {
         /// Why.
         detail: String,
     },
+    /// The oldest segment went, because nothing in it had to be kept any longer.
+    Dropped {
+        /// Position at which the log starts from then on.
+        through: u64,
+        /// Hash (hex) of the last record that went: the chain goes on from it.
+        hash: String,
+        /// Bytes that went.
+        bytes: u64,
+        /// Sessions of which something went.
+        sessions: u64,
+    },
     /// The log was damaged when it was opened. `sluice store verify` tells where.
     Damaged {
         /// What was found.
         detail: String,
     },
+}
+
+/// A policy in force. Its text is in the note [`Note::Policy`] of its digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyInForce {
+    /// Whose it is: `host`, `organisation`, `repository`.
+    pub layer: String,
+    /// Where it was read from; for people.
+    pub file: String,
+    /// SHA-256 (hex) of its text.
+    pub digest: String,
 }
 
 /// A note, as the log keeps it.

@@ -4,16 +4,17 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use sluice_flow::ports::{RecordError, SessionFilter, Sessions};
-use sluice_flow::{Event, ExecId, SessionId, SessionSummary};
+use sluice_flow::{Event, ExecId, JobId, SessionId, SessionSummary};
 
 use crate::error::{Result, StoreError};
 use crate::filter::Filter;
 use crate::frame::{Kind, NONE};
 use crate::live::Folded;
-use crate::note::{Note, NoteRecord};
+use crate::note::{Note, NoteRecord, PolicyInForce};
 use crate::options::Usage;
-use crate::replay::{Found, events_from, notes_from, replay, tail};
+use crate::replay::{Found, events_from, notes_from, policies_at, replay, tail};
 use crate::segment::{self, Met};
 use crate::store::Store;
 use crate::transcript::fold_answers;
@@ -60,6 +61,16 @@ impl LogReader {
     /// When the log cannot be read.
     pub fn policy_text(&self, digest: &str) -> Result<Option<String>> {
         policy_text(&self.dir, digest)
+    }
+
+    /// The policies that were in force for a job at a moment: the host's, and those that came
+    /// with it. `None` where the log does not tell (any more).
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn policies_at(&self, job: JobId, at: Timestamp) -> Result<Option<Vec<PolicyInForce>>> {
+        let last = last_where(&self.dir, u64::MAX, |kind, _| kind == Kind::Note)?;
+        policies_at(&segment::list(&self.dir)?, last, job, at)
     }
 
     /// Sessions of an exec and of all that descend from it, oldest first.

@@ -5,13 +5,14 @@ use std::collections::hash_map::Entry;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use sluice_flow::{Event, SessionId};
+use sluice_flow::{Event, JobId, SessionId};
 
 use crate::error::{Result, StoreError};
 use crate::frame::{Frame, Kind, NONE};
 use crate::live::Folded;
-use crate::note::{Note, NoteRecord};
+use crate::note::{Note, NoteRecord, PolicyInForce};
 use crate::segment::{self, Met, Places, Segment};
 
 /// What a stretch of the log comes to.
@@ -165,9 +166,25 @@ pub(crate) fn events_from(
 /// The newest notes, oldest first.
 pub(crate) fn notes_from(segments: &[Segment], last: u64, most: usize) -> Result<Vec<NoteRecord>> {
     let mut notes = Vec::new();
+    if most > 0 {
+        notes_back(segments, last, &mut |note| {
+            notes.push(note);
+            notes.len() < most
+        })?;
+    }
+    notes.reverse();
+    Ok(notes)
+}
+
+/// Goes through the notes from `last` on, the newest first, as long as `more` wants them.
+fn notes_back(
+    segments: &[Segment],
+    last: u64,
+    more: &mut dyn FnMut(NoteRecord) -> bool,
+) -> Result<()> {
     let mut places = Places::new(segments);
     let mut position = last;
-    while position != NONE && notes.len() < most {
+    while position != NONE {
         let read = places.read(position, |frame| {
             let note = frame.header.kind == Kind::Note;
             (
@@ -178,11 +195,35 @@ pub(crate) fn notes_from(segments: &[Segment], last: u64, most: usize) -> Result
         let Some((Some(note), back)) = read else {
             break;
         };
-        notes.push(note?);
+        if !more(note?) {
+            break;
+        }
         position = if back < position { back } else { NONE };
     }
-    notes.reverse();
-    Ok(notes)
+    Ok(())
+}
+
+/// The policies that were in force for a job at a moment: the host's, and those that came with
+/// it. `None` where the log does not tell (any more).
+pub(crate) fn policies_at(
+    segments: &[Segment],
+    last: u64,
+    job: JobId,
+    at: Timestamp,
+) -> Result<Option<Vec<PolicyInForce>>> {
+    let (mut of_host, mut of_job) = (None, None);
+    notes_back(segments, last, &mut |record| {
+        if let (true, Note::InForce { job: of, policies }) = (record.at <= at, record.note) {
+            let known = match of {
+                None => &mut of_host,
+                Some(of) if of == job => &mut of_job,
+                Some(_) => return true,
+            };
+            known.get_or_insert(policies);
+        }
+        of_host.is_none() || of_job.is_none()
+    })?;
+    Ok(of_host.zip(of_job).map(|(host, job)| [host, job].concat()))
 }
 
 /// The text of a policy that is noted at `position`.

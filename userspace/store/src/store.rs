@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use jiff::Timestamp;
 use sluice_flow::ports::{RecordError, Recorder, SessionFilter, SessionLog, Sessions, Synced};
 use sluice_flow::session::Outcome;
-use sluice_flow::{Event, EventKind, ExecId, SessionId, SessionSummary};
+use sluice_flow::{Event, EventKind, ExecId, JobId, SessionId, SessionSummary};
 
 use crate::appender::{Appender, Placed, Stream};
 use crate::batch::Batch;
@@ -18,12 +18,12 @@ use crate::head::Head;
 use crate::indexing::{IndexThread, Indexing, Rebuilt};
 use crate::live::{Folded, Live, LiveSessions};
 use crate::lock::WriterLock;
-use crate::note::{Note, NoteRecord};
+use crate::note::{Note, NoteRecord, PolicyInForce};
 use crate::options::{Options, Usage};
 use crate::read::{self, newest};
 use crate::recording::{Recording, with_batch};
 use crate::recovery::{self, Recovered};
-use crate::replay::{events_from, notes_from, policy_at, tail};
+use crate::replay::{events_from, notes_from, policies_at, policy_at, tail};
 use crate::segment;
 use crate::sync::{self, SyncState, SyncThread};
 use crate::transcript::fold_answers;
@@ -32,16 +32,16 @@ use crate::transcript::fold_answers;
 /// them and of the session logs that it gave out.
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 /// Fields are dropped in their order: the index first, then the last sync, then the lock.
 pub(crate) struct Inner {
     _index_thread: IndexThread,
     _sync_thread: SyncThread,
-    indexing: Arc<Indexing>,
-    appender: Arc<Appender>,
-    sync: Arc<SyncState>,
+    pub(crate) indexing: Arc<Indexing>,
+    pub(crate) appender: Arc<Appender>,
+    pub(crate) sync: Arc<SyncState>,
     failing: AtomicBool,
     failures: AtomicU64,
     recovered: Recovered,
@@ -125,6 +125,16 @@ impl Store {
             Some(None) => Ok(None),
             None => read::policy_text(dir, digest),
         }
+    }
+
+    /// The policies that were in force for a job at a moment: the host's, and those that came
+    /// with it. `None` where the log does not tell (any more).
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn policies_at(&self, job: JobId, at: Timestamp) -> Result<Option<Vec<PolicyInForce>>> {
+        let last = self.inner.appender.end().last_note;
+        policies_at(&segment::list(self.inner.appender.dir())?, last, job, at)
     }
 
     /// Sessions of an exec and of all that descend from it, oldest first.
@@ -269,7 +279,7 @@ impl Inner {
         self.indexing.closed(live);
     }
 
-    fn note(&self, note: Note) -> Result<u64> {
+    pub(crate) fn note(&self, note: Note) -> Result<u64> {
         let record = NoteRecord {
             at: Timestamp::now(),
             note,

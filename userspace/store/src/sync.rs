@@ -81,6 +81,11 @@ impl SyncState {
         })
     }
 
+    /// Whether all before `position` is on disk.
+    pub(crate) fn is_synced(&self, position: u64) -> bool {
+        self.synced.load(Ordering::Acquire) >= position
+    }
+
     /// Waits until there is something to sync, and then until others had time to append or
     /// somebody waits for it. `false`: the log is closed.
     fn wait(&self, linger: Duration) -> bool {

@@ -7,157 +7,19 @@
 //! kept elsewhere (the daemon's journal) shows the latter: pass it to [`verify_against`].
 
 use std::collections::HashMap;
-use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use sluice_flow::{Event, SessionId};
 
 use crate::error::{Result, StoreError};
 use crate::frame::{Broken, Frame, Hash, Kind, NONE, SEGMENT_HEADER, SegmentHeader};
 use crate::head::{self, Anchor, Head};
 use crate::live::ends;
-use crate::note::NoteRecord;
+use crate::note::{Note, NoteRecord};
 use crate::replay::parse;
+use crate::report::{Bad, Fault, Report};
 use crate::segment::{self, Flow, Met, Segment};
-
-/// What is wrong with a log.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// Bytes that are not what was written.
-    #[error("{0}")]
-    Broken(#[from] Broken),
-    /// Between the segment before it and this one something is missing.
-    #[error(
-        "the log has nothing between position {from} and this segment, which says it is at {to}"
-    )]
-    Gap {
-        /// Where the log was expected to go on.
-        from: u64,
-        /// Where this segment goes on.
-        to: u64,
-    },
-    /// The segment was not written behind the one before it, or under another name.
-    #[error("this is not the segment that was written here")]
-    Segment,
-    /// A segment that others follow ends in the middle of a record.
-    #[error("the segment ends in the middle of a record, and others follow it")]
-    Torn,
-    /// Events of a session are missing, or there are some too many.
-    #[error("session {session}: expected its event {expected}, found {found}")]
-    Sequence {
-        /// The session.
-        session: SessionId,
-        /// What should have come.
-        expected: u64,
-        /// What came.
-        found: u64,
-    },
-    /// A note is missing, or there is one too many.
-    #[error("expected note {expected}, found {found}")]
-    Note {
-        /// What should have come.
-        expected: u64,
-        /// What came.
-        found: u64,
-    },
-    /// A record does not point to the one before it in its session.
-    #[error("the record points to another one than the one before it in its session")]
-    Back,
-    /// A record's content is none.
-    #[error("the record cannot be read: {0}")]
-    Payload(String),
-    /// Synced records at the end are gone.
-    #[error("the log was cut: {missing} bytes that were synced are gone")]
-    Cut {
-        /// How many bytes.
-        missing: u64,
-    },
-    /// The log is another one than the head tells of.
-    #[error("the log has another record here than the head file tells of")]
-    Head,
-    /// The head file is gone.
-    #[error("the head file is gone or is none: a cut of the end would not show")]
-    NoHead,
-}
-
-/// The first bad place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Bad {
-    /// The segment, or the head file.
-    pub file: PathBuf,
-    /// Where in it, in bytes.
-    pub offset: u64,
-    /// What is wrong; for programs by its sentence.
-    #[serde(serialize_with = "as_text")]
-    pub what: Fault,
-}
-
-fn as_text<S: serde::Serializer>(fault: &Fault, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(fault)
-}
-
-/// What [`verify`] found. The counts are of what stands before the first bad place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Report {
-    /// Segments.
-    pub segments: u64,
-    /// Records.
-    pub frames: u64,
-    /// Sessions.
-    pub sessions: u64,
-    /// Notes.
-    pub notes: u64,
-    /// Position behind the last good record.
-    pub bytes: u64,
-    /// Bytes of a last record that is being written, or was when the process died. The next
-    /// start cuts them off; nobody was told that they were written.
-    pub unfinished: u64,
-    /// The first bad place.
-    pub bad: Option<Bad>,
-}
-
-impl Report {
-    /// Whether nothing is wrong.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        self.bad.is_none()
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            segments,
-            frames,
-            sessions,
-            bytes,
-            ..
-        } = self;
-        let good = format!(
-            "{frames} records of {sessions} sessions in {segments} segments, {bytes} bytes"
-        );
-        match &self.bad {
-            None => write!(f, "whole: {good}, the hash chain holds")?,
-            Some(bad) => write!(
-                f,
-                "DAMAGED: {}, byte {}: {}\nbefore it: {good}, as they were written",
-                bad.file.display(),
-                bad.offset,
-                bad.what
-            )?,
-        }
-        if self.unfinished > 0 {
-            write!(
-                f,
-                "\n{} bytes of an unfinished record at the end",
-                self.unfinished
-            )?;
-        }
-        Ok(())
-    }
-}
 
 /// Judges the log in `dir`; also one that is being written. Memory grows with the sessions
 /// that are open at a time, not with the log.
@@ -192,7 +54,7 @@ fn judge(dir: &Path, anchor: Anchor) -> Result<Report> {
         }
     }
     judge.end(dir, &anchor);
-    Ok(judge.report)
+    Ok(judge.beginning())
 }
 
 /// What is known of a session that is not closed.
@@ -205,8 +67,20 @@ struct Judge {
     report: Report,
     open: HashMap<SessionId, Next>,
     last_note: u64,
+    next_note: u64,
+    start: Option<Start>,
     hash: Hash,
     head: Option<Head>,
+}
+
+/// Where a log begins of which the beginning went.
+struct Start {
+    segment: PathBuf,
+    position: u64,
+    /// The last record that went, as the first segment names it.
+    hash: Hash,
+    /// Whether the log tells of it.
+    told: bool,
 }
 
 impl Judge {
@@ -218,11 +92,14 @@ impl Judge {
                 sessions: 0,
                 notes: 0,
                 bytes: 0,
+                dropped: 0,
                 unfinished: 0,
                 bad: None,
             },
             open: HashMap::new(),
             last_note: NONE,
+            next_note: 0,
+            start: None,
             hash: [0; 32],
             head: match anchor {
                 Anchor::At(head) => Some(*head),
@@ -269,6 +146,15 @@ impl Judge {
     }
 
     fn start(&mut self, segment: &Segment, header: &SegmentHeader) -> Result<(), Fault> {
+        if self.report.segments == 0 && segment.base > 0 {
+            self.start = Some(Start {
+                segment: segment.path.clone(),
+                position: segment.base,
+                hash: header.previous,
+                told: false,
+            });
+            (self.report.bytes, self.hash) = (segment.base, header.previous);
+        }
         let from = self.report.bytes;
         if segment.base != from {
             let to = segment.base;
@@ -302,10 +188,11 @@ impl Judge {
         if (event.session, event.seq) != (header.session, header.seq) {
             return Err(Broken::HeaderField.into());
         }
-        let next = self
-            .open
-            .entry(event.session)
-            .or_insert(Next { seq: 0, last: NONE });
+        let began_before = self.before_start(header.back);
+        let next = self.open.entry(event.session).or_insert(Next {
+            seq: if began_before { event.seq } else { 0 },
+            last: if began_before { header.back } else { NONE },
+        });
         if next.seq != event.seq {
             return Err(Fault::Sequence {
                 session: event.session,
@@ -316,7 +203,7 @@ impl Judge {
         if next.last != header.back {
             return Err(Fault::Back);
         }
-        self.report.sessions += u64::from(event.seq == 0);
+        self.report.sessions += u64::from(event.seq == 0 || began_before);
         next.seq = next.seq.saturating_add(1);
         next.last = position;
         if ends(&event.kind) {
@@ -326,8 +213,11 @@ impl Judge {
     }
 
     fn note(&mut self, position: u64, frame: &Frame<'_>) -> Result<(), Fault> {
-        let _: NoteRecord = read(position, frame)?;
-        let (expected, found) = (self.report.notes, frame.header.seq);
+        let record: NoteRecord = read(position, frame)?;
+        if self.last_note == NONE && self.before_start(frame.header.back) {
+            (self.next_note, self.last_note) = (frame.header.seq, frame.header.back);
+        }
+        let (expected, found) = (self.next_note, frame.header.seq);
         if expected != found {
             return Err(Fault::Note { expected, found });
         }
@@ -335,8 +225,42 @@ impl Judge {
             return Err(Fault::Back);
         }
         self.last_note = position;
+        self.next_note = found.saturating_add(1);
         self.report.notes += 1;
+        if let (Note::Dropped { through, hash, .. }, Some(start)) = (record.note, &mut self.start) {
+            let is_this = through == start.position
+                && blake3::Hash::from_hex(hash).is_ok_and(|hash| hash == start.hash);
+            start.told |= is_this;
+        }
         Ok(())
+    }
+
+    /// Whether a record stood where the log does not reach any more.
+    fn before_start(&self, position: u64) -> bool {
+        let start = self.start.as_ref();
+        position != NONE && start.is_some_and(|start| position < start.position)
+    }
+
+    /// A beginning that is gone is good where the log tells of it, else a gap.
+    fn beginning(mut self) -> Report {
+        match self.start {
+            Some(start) if start.told => self.report.dropped = start.position,
+            Some(start) => {
+                self.report = Report {
+                    bad: Some(Bad {
+                        file: start.segment,
+                        offset: 0,
+                        what: Fault::Gap {
+                            from: 0,
+                            to: start.position,
+                        },
+                    }),
+                    ..Self::new(&Anchor::Missing).report
+                }
+            }
+            None => {}
+        }
+        self.report
     }
 
     /// The log is good up to here; the head must agree when its place is passed.

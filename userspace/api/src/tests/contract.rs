@@ -63,6 +63,7 @@ fn opened() -> EventKind {
             execs: vec![exec().into()],
             complete: true,
         },
+        keep: None,
     }))
 }
 

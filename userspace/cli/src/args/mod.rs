@@ -131,6 +131,14 @@ pub(crate) struct Answer {
 pub(crate) enum StoreCommand {
     /// Check every record and the chain between them
     Verify(Json),
+    /// What happened to the daemon: starts, stops, policies, what was lost or only counted
+    Notes {
+        /// The newest so many
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+        #[command(flatten)]
+        output: Json,
+    },
     /// Make the index anew from the log; the daemon must not run
     Rebuild,
 }

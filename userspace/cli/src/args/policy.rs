@@ -36,14 +36,15 @@ pub(crate) enum PolicyCommand {
 
 /// Policies that apply to a job, with their digests
 ///
-/// Of the given files; of the running daemon where none is given.
+/// With files: which of them would apply to a job of that name and labels. Without: those that
+/// applied to the newest recorded job of that id or name, or all that the daemon has in force.
 #[derive(Debug, Args)]
 pub(crate) struct ShowPolicy {
-    /// Name of the pipeline
-    #[arg(long, value_name = "PIPELINE", default_value = "run")]
-    pub(crate) job: String,
-    /// Label of the job
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    /// The job: its id or name; with files the name of a pipeline, `run` unless given
+    #[arg(long, value_name = "JOB")]
+    pub(crate) job: Option<String>,
+    /// Label of the job; with files only
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "files")]
     pub(crate) labels: Vec<Label>,
     /// Policy files, or directories of them
     #[arg(value_name = "FILE|DIR")]

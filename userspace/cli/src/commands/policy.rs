@@ -1,7 +1,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use serde::Serialize;
+use sluice_flow::ports::{SessionFilter, Sessions as _};
 use sluice_flow::{Job, JobId};
 use sluice_policy::{HostDefault, PolicyName, PolicySet, Source as Text};
 
@@ -10,7 +12,7 @@ use super::policy_test;
 use crate::args::{PolicyCommand, ShowPolicy};
 use crate::failure::hinted;
 use crate::paper::{Cell, Paint, Table, count, eprint, look, one_line, print, print_json};
-use crate::source::{Daemon, Source};
+use crate::source::{Daemon, Source, log};
 
 pub(crate) fn run(state: &Path, command: PolicyCommand) -> anyhow::Result<ExitCode> {
     match command {
@@ -85,10 +87,10 @@ impl From<PolicyName> for Shown {
 }
 
 fn show(state: &Path, options: &ShowPolicy) -> anyhow::Result<ExitCode> {
-    let shown: Vec<Shown> = if options.files.is_empty() {
-        of_daemon(state)?
-    } else {
-        of_files(options)?
+    let shown: Vec<Shown> = match (options.files.is_empty(), &options.job) {
+        (true, None) => of_daemon(state)?,
+        (true, Some(job)) => of_job(state, job)?,
+        (false, _) => of_files(options)?,
     };
     if options.output.json {
         print_json(shown)?;
@@ -123,12 +125,39 @@ fn of_daemon(state: &Path) -> anyhow::Result<Vec<Shown>> {
     Ok(status.policies.into_iter().map(shown).collect())
 }
 
+/// The log tells what applied to a job, also while it runs, and after.
+fn of_job(state: &Path, job: &str) -> anyhow::Result<Vec<Shown>> {
+    let log = log(state)?;
+    let filter = SessionFilter {
+        job: Some(job.to_owned()),
+        limit: Some(1),
+        ..SessionFilter::default()
+    };
+    let Some(newest) = log.list(&filter)?.pop() else {
+        return Err(hinted(
+            format!("no session of a job `{job}` is recorded"),
+            "`sluice sessions list` shows jobs by name and id; name policy files to see what would \
+             apply to a job",
+        ));
+    };
+    let (at, summary) = (newest.opened, newest.job);
+    let summary = summary.context("the session has no job")?;
+    let job = Job {
+        id: summary.id,
+        name: summary.name,
+        labels: summary.labels,
+        uid: 0,
+    };
+    let policy = sluice_daemon::policy_of(&log, &job, at)?;
+    Ok(policy.policies().into_iter().map(Shown::from).collect())
+}
+
 fn of_files(options: &ShowPolicy) -> anyhow::Result<Vec<Shown>> {
     let set = load(sources(&options.files)?).map_err(|errors| anyhow::anyhow!("{errors}"))?;
     let labels = options.labels.iter().cloned();
     let job = Job {
         id: JobId::new(),
-        name: options.job.clone(),
+        name: options.job.clone().unwrap_or_else(|| "run".to_owned()),
         labels: labels.map(|label| (label.key, label.value)).collect(),
         uid: 0,
     };
@@ -140,19 +169,14 @@ fn of_files(options: &ShowPolicy) -> anyhow::Result<Vec<Shown>> {
         .collect())
 }
 
-/// The daemon explains: it has the policies.
+/// By the policies that decided, which the log has.
 fn explain(state: &Path, session: &str) -> anyhow::Result<ExitCode> {
     let source = Source::find(state)?;
-    let Source::Daemon(daemon) = &source else {
-        return Err(hinted(
-            "explaining takes the policies, and no daemon runs that has them",
-            format!(
-                "start `sluice daemon`; `sluice sessions show {session}` shows what was decided"
-            ),
-        ));
-    };
     let id = source.choose(session)?;
-    let text = daemon.wait(daemon.client.explain(id))?;
+    let text = match &source {
+        Source::Daemon(daemon) => daemon.wait(daemon.client.explain(id))?,
+        Source::Log(log, _) => sluice_daemon::explain(log, &source.events(id)?)?,
+    };
     let lines = text.lines().map(|line| format!("{}\n", one_line(line)));
     print(&lines.collect::<String>())?;
     Ok(ExitCode::SUCCESS)

@@ -6,11 +6,13 @@ use sluice_store::{Options, Store, verify};
 
 use crate::args::StoreCommand;
 use crate::paper::{count, eprint, print, print_json};
+use crate::render;
 use crate::source::{log, log_directory};
 
 pub(crate) fn run(state: &Path, command: StoreCommand) -> anyhow::Result<ExitCode> {
     match command {
         StoreCommand::Verify(output) => check(state, output.json),
+        StoreCommand::Notes { limit, output } => notes(state, limit, output.json),
         StoreCommand::Rebuild => rebuild(state),
     }
 }
@@ -30,6 +32,17 @@ fn check(state: &Path, json: bool) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn notes(state: &Path, limit: usize, json: bool) -> anyhow::Result<ExitCode> {
+    let notes = log(state)?.notes(limit)?;
+    if json {
+        print_json(&notes)?;
+    } else {
+        let lines = notes.iter().map(render::note);
+        print(&lines.collect::<String>())?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn rebuild(state: &Path) -> anyhow::Result<ExitCode> {

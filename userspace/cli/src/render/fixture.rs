@@ -149,6 +149,7 @@ fn opened(host: Option<&str>, port: u16, leaf: Arc<Exec>) -> EventKind {
         }),
         peer: ([127, 0, 0, 1], 40_000).into(),
         lineage: lineage(leaf),
+        keep: None,
     }))
 }
 

@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 use super::{LineageTable, Link, Process, link};
 use crate::exec::{BootId, Exec, ProcessId};
 
-/// Everything that a [`LineageTable`] knows but its counters. Arguments are as the kernel told
+/// Everything that a [`LineageTable`] knows. Arguments are as the kernel told
 /// them, with whatever secrets are in them: for root's eyes only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineageSnapshot {
     boot: BootId,
+    /// Events that were lost so far.
+    pub lost: u64,
     /// Parents stand before their children.
     links: Vec<KeptLink>,
     processes: Vec<KeptProcess>,
@@ -49,12 +51,13 @@ impl LineageTable {
         let processes = processes.collect();
         LineageSnapshot {
             boot: self.boot,
+            lost: self.lost,
             links: links.kept,
             processes,
         }
     }
 
-    /// The table that was written down in this boot; `None` where it was another boot, or where
+    /// The table that was written down in this boot, with no event lost yet; `None` where it was another boot, or where
     /// it is not what [`Self::snapshot`] makes.
     #[must_use]
     pub fn restored(snapshot: LineageSnapshot, boot: BootId, boot_time: Timestamp) -> Option<Self> {

@@ -6,6 +6,7 @@ mod faults;
 mod frames;
 mod index;
 mod notes;
+mod retention;
 mod sample;
 mod sessions;
 mod syncing;

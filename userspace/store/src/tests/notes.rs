@@ -1,10 +1,23 @@
 //! Notes of the daemon.
 
+use jiff::Timestamp;
+use sluice_flow::JobId;
 use sluice_flow::kernel::KernelRefusal;
 use tempfile::tempdir;
 
-use super::sample::{self, exec_id, store, whole};
-use crate::{Note, Store, verify};
+use super::sample::{self, store, whole};
+use crate::{Note, PolicyInForce, Store, verify};
+
+fn in_force(job: Option<JobId>, layer: &str, digest: &str) -> Note {
+    Note::InForce {
+        job,
+        policies: vec![PolicyInForce {
+            layer: layer.to_owned(),
+            file: "f.yaml".to_owned(),
+            digest: digest.to_owned(),
+        }],
+    }
+}
 
 fn policy(name: &str, digest: &str, text: &str) -> Note {
     Note::Policy {
@@ -21,8 +34,8 @@ fn one_of_each() -> Vec<Note> {
             pid: 7,
         },
         policy("shop", "aa", "rules: []"),
+        in_force(None, "host", "aa"),
         Note::KernelRefused {
-            exec: Some(exec_id(3)),
             job: None,
             refusal: KernelRefusal {
                 hook: "sock_create".to_owned(),
@@ -62,13 +75,13 @@ fn notes_are_read_back_in_order_between_sessions_and_after_a_restart() {
         records.into_iter().map(|record| record.note).collect()
     };
     assert_eq!(plain(store.notes(usize::MAX).unwrap()), expected);
-    assert_eq!(plain(store.notes(2).unwrap()), expected[6..]);
+    assert_eq!(plain(store.notes(2).unwrap()), expected[7..]);
     let reader = Store::open_read(dir.path()).unwrap();
-    assert_eq!(plain(reader.notes(3).unwrap()), expected[5..]);
+    assert_eq!(plain(reader.notes(3).unwrap()), expected[6..]);
     drop(store);
     let report = verify(dir.path()).unwrap();
     assert!(report.is_whole(), "{report}");
-    assert_eq!(report.notes, 8);
+    assert_eq!(report.notes, 9);
 }
 
 #[test]
@@ -86,6 +99,35 @@ fn a_policy_is_found_by_its_digest() {
     assert_eq!(text(&second, "cc"), None);
     let reader = Store::open_read(dir.path()).unwrap();
     assert_eq!(reader.policy_text("aa").unwrap().as_deref(), Some("one"));
+}
+
+#[test]
+fn what_was_in_force_is_told_for_each_job_and_moment() {
+    let dir = tempdir().unwrap();
+    let log = store(dir.path());
+    let (job, other) = (JobId::new(), JobId::new());
+    let mut after = Vec::new();
+    for note in [
+        in_force(None, "host", "h1"),
+        in_force(Some(job), "repository", "own"),
+        in_force(Some(other), "repository", "other"),
+        in_force(None, "host", "h2"),
+    ] {
+        log.note(note).unwrap();
+        after.push(log.notes(1).unwrap()[0].at);
+    }
+    let digests = |job, at| {
+        let known = log.policies_at(job, at).unwrap();
+        let read = Store::open_read(dir.path()).unwrap().policies_at(job, at);
+        assert_eq!(read.unwrap(), known, "the same without the index");
+        known.map(|known| known.into_iter().map(|p| p.digest).collect::<Vec<_>>())
+    };
+    let strings = |of: [&str; 2]| Some(of.map(str::to_owned).to_vec());
+    assert_eq!(digests(job, after[3]), strings(["h2", "own"]));
+    assert_eq!(digests(job, after[2]), strings(["h1", "own"]));
+    assert_eq!(digests(other, after[2]), strings(["h1", "other"]));
+    assert_eq!(digests(job, after[0]), None, "it was not there yet");
+    assert_eq!(digests(JobId::new(), Timestamp::MAX), None);
 }
 
 #[test]

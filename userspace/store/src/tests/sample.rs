@@ -79,6 +79,7 @@ pub(crate) fn opened(job_name: &str, execs: &[Arc<Exec>], host: Option<&str>) ->
             execs: execs.to_vec(),
             complete: true,
         },
+        keep: None,
     }))
 }
 

@@ -222,6 +222,7 @@ fn the_report_names_the_place_for_a_person() {
         sessions: 1,
         notes: 0,
         bytes: 300,
+        dropped: 0,
         unfinished: 0,
         bad: Some(crate::Bad {
             file: PathBuf::from("state/0.log"),
