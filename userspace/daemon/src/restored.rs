@@ -176,11 +176,9 @@ impl Jobs {
         }
         let strangers = self.strangers();
         if strangers > 0 {
-            let detail = format!(
-                "{strangers} processes of jobs that are not known any more are refused \
-                 everything: start their runner again"
-            );
-            lines.push(line("jobs that are not known are refused", detail));
+            let detail =
+                format!("start their runner again; processes of such jobs at present: {strangers}");
+            lines.push(line("jobs that nobody knows any more are refused", detail));
         }
         lines
     }
@@ -190,8 +188,8 @@ fn told_of(jobs: usize, restored: &Restored) -> String {
     match (restored.lineage, restored.found) {
         (true, 0) => format!("{jobs} of them, with the lineage that was known"),
         (_, found) => format!(
-            "{jobs} of them; the lineage of {found} processes was lost and is read from /proc, so \
-             it is not complete: only rules that say `lineage: any` allow them anything"
+            "{jobs} of them; the lineage of some processes ({found}) was lost and is read from \
+             /proc, so it is not complete: only rules that say `lineage: any` allow them anything"
         ),
     }
 }
@@ -212,7 +210,7 @@ mod tests {
                 restored(true, 0),
                 "2 of them, with the lineage that was known",
             ),
-            (restored(true, 1), "1 processes was lost"),
+            (restored(true, 1), "(1) was lost"),
             (restored(false, 5), "lineage: any"),
         ] {
             let told = told_of(restored.jobs, &restored);

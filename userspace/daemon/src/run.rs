@@ -82,7 +82,6 @@ pub fn run_job(options: RunOptions) -> anyhow::Result<RunReport> {
         // The daemon went away in the middle. The kernel refused the rest; the job's own
         // status still counts, and what was recorded can be read without the daemon.
         tracing::error!("the daemon is gone: {error:#}");
-        sluice_capture::cgroup::kill(&ticket.cgroup)?;
         sluice_capture::cgroup::remove(&ticket.cgroup).context("cannot remove the job's cgroup")?;
         let log = sluice_store::Store::open_read(&options.state.join(LOG))?;
         let sessions = log.list(&filter(&ticket))?;

@@ -125,7 +125,10 @@ impl fmt::Display for Report {
             ..
         } = self;
         let good = format!(
-            "{frames} records of {sessions} sessions in {segments} segments, {bytes} bytes"
+            "{} of {} in {}, {bytes} bytes",
+            counted(*frames, "record"),
+            counted(*sessions, "session"),
+            counted(*segments, "segment"),
         );
         match &self.bad {
             None => write!(f, "whole: {good}, the hash chain holds")?,
@@ -153,4 +156,8 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+fn counted(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

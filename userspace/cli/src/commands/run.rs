@@ -38,7 +38,10 @@ pub(crate) fn run(state: &Path, options: Run) -> ExitCode {
         Err(error) => return told(&error, not_started),
     };
     let (refused, more_refused) = refusals(state, &report.sessions);
-    let end = job_end(&report, &refused, more_refused);
+    let end = JobEnd {
+        state: (state != sluice_daemon::default_state()).then_some(state),
+        ..job_end(&report, &refused, more_refused)
+    };
     if !quiet {
         eprint(&summary_text(&end, Paint::of_stderr()));
     }
@@ -116,6 +119,7 @@ fn job_end<'a>(
         more_refused,
         lost: lost.map(|(_, n)| *n).sum(),
         gone: report.gate.is_none(),
+        state: None,
     }
 }
 

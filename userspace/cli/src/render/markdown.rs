@@ -4,7 +4,7 @@ use super::chain::{place, process};
 use super::event::names;
 use super::sessions::remark;
 use super::summary::{JobEnd, RefusedOperation, headline, rows, warnings};
-use crate::paper::{one_line, short_id};
+use crate::paper::one_line;
 
 /// The summary as GitHub flavoured Markdown.
 pub(crate) fn summary_markdown(end: &JobEnd<'_>) -> String {
@@ -31,7 +31,7 @@ pub(crate) fn summary_markdown(end: &JobEnd<'_>) -> String {
         text.push_str(&format!("| {} |\n", cells.join(" | ")));
     }
     for refused in end.refused {
-        text.push_str(&refusal(refused));
+        text.push_str(&refusal(refused, &end.explained_by(refused)));
     }
     if end.more_refused > 0 {
         text.push_str(&format!("\nand {} more refused\n", end.more_refused));
@@ -42,7 +42,7 @@ pub(crate) fn summary_markdown(end: &JobEnd<'_>) -> String {
     text
 }
 
-fn refusal(refused: &RefusedOperation) -> String {
+fn refusal(refused: &RefusedOperation, see: &str) -> String {
     let word = if refused.expected {
         "Refused, as expected"
     } else {
@@ -69,8 +69,7 @@ fn refusal(refused: &RefusedOperation) -> String {
             code(rule)
         ));
     }
-    let explain = format!("sluice policy explain {}", short_id(refused.session.0));
-    text.push_str(&format!("\n  Why: {}\n", code(&explain)));
+    text.push_str(&format!("\n  Why: {}\n", code(see)));
     text
 }
 

@@ -1,5 +1,7 @@
 //! The end of `run`, for people at a terminal.
 
+use std::path::Path;
+
 use serde_json::json;
 use sluice_flow::session::OperationRecord;
 use sluice_flow::{Event, EventKind, JobId, RuleRef, SessionId, SessionSummary};
@@ -25,6 +27,22 @@ pub(crate) struct JobEnd<'a> {
     pub(crate) lost: u64,
     /// The daemon went away in the middle: from then on the kernel refused what the job asked.
     pub(crate) gone: bool,
+    /// The state directory, where it is not the usual one.
+    pub(crate) state: Option<&'a Path>,
+}
+
+impl JobEnd<'_> {
+    /// What tells why something was refused, as it is typed.
+    pub(super) fn explained_by(&self, refused: &RefusedOperation) -> String {
+        let state = self
+            .state
+            .map(|state| format!(" --state {}", state.display()));
+        let state = one_line(&state.unwrap_or_default());
+        format!(
+            "sluice policy explain {}{state}",
+            short_id(refused.session.0)
+        )
+    }
 }
 
 /// Something that did not go on, with what would let it.
@@ -160,7 +178,7 @@ pub(crate) fn summary_text(end: &JobEnd<'_>, paint: Paint) -> String {
         text.push_str(&destinations(end, paint));
     }
     for refused in end.refused {
-        text.push_str(&refusal(refused, paint));
+        text.push_str(&refusal(refused, &end.explained_by(refused), paint));
     }
     if end.more_refused > 0 {
         text.push_str(&format!("  and {} more refused\n", end.more_refused));
@@ -281,7 +299,7 @@ fn destinations(end: &JobEnd<'_>, paint: Paint) -> String {
     table.print(2, paint)
 }
 
-fn refusal(refused: &RefusedOperation, paint: Paint) -> String {
+fn refusal(refused: &RefusedOperation, see: &str, paint: Paint) -> String {
     let word = match refused.expected {
         true => paint.on(look::DIM, "refused, as expected:"),
         false => paint.on(look::BAD, "refused:"),
@@ -307,7 +325,6 @@ fn refusal(refused: &RefusedOperation, paint: Paint) -> String {
             "           to allow it, add to the policy's rules:\n           {rule}\n"
         ));
     }
-    let see = format!("sluice policy explain {}", short_id(refused.session.0));
     text.push_str(&format!(
         "           {}\n",
         paint.on(look::DIM, &format!("why: {see}"))

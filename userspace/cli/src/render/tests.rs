@@ -114,6 +114,21 @@ fn end_of<'a>(sessions: &'a [SessionSummary], refused: &'a [RefusedOperation]) -
         more_refused: 0,
         lost: 0,
         gone: false,
+        state: None,
+    }
+}
+
+#[test]
+fn what_is_to_be_typed_names_a_state_directory_that_is_not_the_usual_one() {
+    let database = postgres_session();
+    let (list, refused) = (both(), refused_operations(&summary(&database), &database));
+    let end = JobEnd {
+        state: Some(std::path::Path::new("/srv/state")),
+        ..end_of(&list, &refused)
+    };
+    for text in [summary_text(&end, Paint::OFF), summary_markdown(&end)] {
+        assert!(text.contains("sluice policy explain "), "{text}");
+        assert!(text.contains(" --state /srv/state"), "{text}");
     }
 }
 
