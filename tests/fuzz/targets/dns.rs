@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use libfuzzer_sys::fuzz_target;
 use sluice_fuzz::cuts_and_stream;
 use sluice_protocols::dns::{
-    Answers, Cursor, DnsFault, Framed, Question, Rcode, Tied, answers, frame, hide_ech, next_message, owned,
-    question, refusal, truncated,
+    Answers, Cursor, DnsFault, Framed, Question, Rcode, Tied, answers, frame, hide_ech,
+    next_message, owned, question, refusal, truncated,
 };
 
 /// Bytes of a message before its question (RFC 1035 section 4.1.1).
