@@ -253,11 +253,12 @@ fn last(text: &str, lines: usize) -> String {
     all.into_iter().skip(skipped).collect::<Vec<_>>().join("\n")
 }
 
-/// Those of the new inputs that reach what the corpus does not.
+/// Those of the new inputs that reach code that the corpus does not: the fewest, and not those
+/// that only reach it another number of times, so that the repository stays small.
 fn keep(repo: &Repo, target: &str) -> Result<()> {
     let log = build_dir(repo).join(format!("{target}.merge.log"));
     let run = Run::new(program(repo, target), repo.root())
-        .args(["-merge=1"])
+        .args(["-set_cover_merge=1", "-use_counters=0"])
         .args([corpus(repo, target), new_inputs(repo, target)]);
     let ended = run.capture(&log, false)?;
     if !ended.success {
