@@ -3,6 +3,7 @@
 //! Each test starts its servers on [`REMOTE`], runs the same shell script once as it is and once
 //! as a job, and compares what its clients saw: standard output, standard error, exit status.
 
+pub mod agent;
 pub mod database;
 pub mod scene;
 pub mod web;

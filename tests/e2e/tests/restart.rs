@@ -1,13 +1,13 @@
 //! A daemon that is started again: what of the jobs of the one before goes on.
 
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+use sluice_e2e::agent::Agent;
 use sluice_e2e::scene::{ALL, Lines, OPEN, SHUT, Scene, lines_of, stop, until};
 use sluice_e2e::{at, text, wait_until};
 
@@ -186,55 +186,14 @@ fn a_job_whose_runner_was_killed_is_ended_once_nothing_of_it_lives() -> anyhow::
     Ok(())
 }
 
-/// A cgroup of an agent, below the root.
-struct Agent {
-    cgroup: std::path::PathBuf,
-    name: String,
-}
-
-impl Agent {
-    fn make() -> anyhow::Result<Self> {
-        let name = format!("e2e-agent-{}", std::process::id());
-        let cgroup = sluice_e2e::cgroup_root().join(&name);
-        std::fs::create_dir(&cgroup)?;
-        Ok(Self { cgroup, name })
-    }
-
-    fn start(&self, script: &str) -> anyhow::Result<(Child, Lines)> {
-        let procs = self.cgroup.join("cgroup.procs");
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", &format!("echo 0 > {} && {script}", procs.display())])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0);
-        lines_of(command.spawn()?)
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = std::fs::write(self.cgroup.join("cgroup.kill"), "1");
-        wait_until(Duration::from_secs(5), || {
-            std::fs::remove_dir(&self.cgroup).is_ok()
-        });
-    }
-}
-
 #[test]
 fn a_runner_is_the_same_job_however_often_the_daemon_starts() -> anyhow::Result<()> {
     let test = "a_runner_is_the_same_job_however_often_the_daemon_starts";
-    if let Some(reason) = sluice_harness::cannot_capture() {
-        sluice_harness::skipped(test, reason);
-        return Ok(());
+    let agent = Agent::named("restart");
+    if sluice_harness::cannot_capture().is_none() {
+        agent.appear()?;
     }
-    let agent = Agent::make()?;
-    let more = format!(
-        "[[runner]]\nname = \"agent\"\ncgroup = \"/{}\"\n",
-        agent.name
-    );
-    let Some(mut scene) = Scene::with_config_or_skip(test, &more)? else {
+    let Some(mut scene) = Scene::with_config_or_skip(test, &agent.config())? else {
         return Ok(());
     };
     let (mut build, mut lines) = agent.start(&scene.asking("/any/x"))?;

@@ -57,6 +57,17 @@ pub struct Runner {
     pub labels: Labels,
 }
 
+impl Runner {
+    /// Where its processes are, as the file says it: `unit actions-runner.service`.
+    pub(crate) fn place(&self) -> String {
+        match (&self.unit, &self.cgroup) {
+            (Some(unit), _) => format!("unit {unit}"),
+            (None, Some(cgroup)) => format!("cgroup {}", cgroup.display()),
+            (None, None) => "no place".to_owned(),
+        }
+    }
+}
+
 /// Where policies are: `host/*.yaml`, `organisation/*.yaml`, `repository/*.yaml` below it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

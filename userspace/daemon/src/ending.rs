@@ -23,6 +23,8 @@ const ABANDONED_AFTER: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often it is looked which records need not be kept any longer.
 const DROP_EVERY: Duration = Duration::from_secs(3_600);
+/// How often systemd is asked where the units of runners are.
+const ASK_EVERY: Duration = Duration::from_secs(5);
 /// How often it is looked whether flows and processes have ended.
 const STEP: Duration = Duration::from_millis(5);
 
@@ -97,7 +99,7 @@ impl Gatehouse {
     }
 }
 
-/// The thread that ends jobs whose `sluice run` was killed, and drops records.
+/// The thread that ends jobs whose `sluice run` was killed, drops records, and asks for units.
 pub(crate) struct Watch {
     /// Dropped before the thread is waited for: that is what tells it to end.
     _running: Sender<()>,
@@ -110,12 +112,17 @@ impl Watch {
         let watch = move || {
             let mut since: HashMap<JobId, Instant> = HashMap::new();
             let mut dropped: Option<Instant> = None;
+            let mut asked = Instant::now();
             while ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
                 if dropped.is_none_or(|last| last.elapsed() >= DROP_EVERY) {
                     drop_expired(&gatehouse);
                     dropped = Some(Instant::now());
                 }
                 end_abandoned(&gatehouse, &mut since);
+                if asked.elapsed() >= ASK_EVERY {
+                    gatehouse.parts.jobs.ask_for_units();
+                    asked = Instant::now();
+                }
             }
         };
         Ok(Self {

@@ -1,10 +1,8 @@
-//! What of the host the gate needs to know: cgroups of runners, its own key, its blind spots.
+//! What of the host the gate needs to know: its own key, its blind spots.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context as _, bail};
-
-use crate::config::Runner;
+use anyhow::Context as _;
 
 /// What this version cannot enforce on any kernel: said loudly, never left silently open.
 pub(crate) const NOT_ENFORCED: [(&str, &str); 4] = [
@@ -35,39 +33,6 @@ pub(crate) fn lacking(hook: &str) -> String {
             .to_owned(),
         _ => "this kernel has no such hook".to_owned(),
     }
-}
-
-/// Where a runner's processes are.
-pub(crate) fn runner_cgroup(runner: &Runner, root: &Path) -> anyhow::Result<PathBuf> {
-    let path = match (&runner.unit, &runner.cgroup) {
-        (Some(unit), _) => unit_cgroup(unit)?,
-        (None, Some(cgroup)) => cgroup.clone(),
-        (None, None) => bail!("runner `{}`: give either `unit` or `cgroup`", runner.name),
-    };
-    let below_root = path.strip_prefix("/").unwrap_or(&path);
-    let full = root.join(below_root);
-    if !full.is_dir() {
-        bail!(
-            "runner `{}`: there is no cgroup {}; is it started?",
-            runner.name,
-            full.display()
-        );
-    }
-    Ok(full)
-}
-
-/// The cgroup of a systemd unit that runs.
-fn unit_cgroup(unit: &str) -> anyhow::Result<PathBuf> {
-    let mut command = std::process::Command::new("systemctl");
-    let output = command
-        .args(["show", "--property=ControlGroup", "--value", "--", unit])
-        .output();
-    let output = output.context("cannot ask systemctl for the unit's cgroup; give `cgroup`")?;
-    let path = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if path.is_empty() {
-        bail!("the unit {unit} has no cgroup; is it started?");
-    }
-    Ok(PathBuf::from(path))
 }
 
 /// The host's key for hashes and tokens, made once.

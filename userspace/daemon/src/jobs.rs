@@ -16,10 +16,11 @@ use sluice_policy::{Layer, PolicyName, PolicySet, Source};
 use sluice_proxy::{RunningJob, RunningJobs};
 use sluice_store::{Note, PolicyInForce, Store};
 
-use crate::config::{Config, Runner};
-use crate::host::{mask_key, runner_cgroup};
+use crate::config::Config;
+use crate::host::mask_key;
 use crate::memory::{Kept, KeptPlace, Memory};
 use crate::policies::{checked, named, sources_in};
+use crate::runners::Runners;
 
 /// Jobs that run at once; one more is not admitted.
 pub(crate) const MAX_JOBS: usize = 1_024;
@@ -36,6 +37,7 @@ pub(crate) struct Jobs {
     mask_key: [u8; 32],
     next_tag: AtomicU64,
     pub(crate) admitted: Mutex<HashMap<JobId, Admitted>>,
+    pub(crate) runners: Runners,
 }
 
 /// A job and what it takes with it when it ends.
@@ -51,7 +53,7 @@ pub(crate) enum Place {
         cgroup: JobCgroup,
         by: Option<ProcessId>,
     },
-    /// The cgroup of a runner: it was there before us and stays.
+    /// The cgroup of a runner, which is not ours: it comes and goes.
     Runner,
 }
 
@@ -76,6 +78,7 @@ impl Jobs {
             memory,
             policies: RwLock::new(policies),
             admitted: Mutex::default(),
+            runners: Runners::default(),
         })
     }
 
@@ -116,35 +119,8 @@ impl Jobs {
         Ok(ticket)
     }
 
-    /// Makes members of what runs in a runner's cgroup, now and later. As long as the boot lasts
-    /// it is one job, however often the daemon is started: `before` is what it was.
-    pub(crate) fn take_in(&self, runner: &Runner, before: Option<Kept>) -> anyhow::Result<()> {
-        let cgroup = runner_cgroup(runner, self.capture.cgroup_root())?;
-        let (tag, id) = match before {
-            Some(kept) => (kept.tag, kept.job.id),
-            None => (self.new_tag(), JobId::new()),
-        };
-        let job = Job {
-            id,
-            name: runner.name.clone(),
-            labels: runner.labels.clone(),
-            uid: 0,
-        };
-        let kept = Kept {
-            tag,
-            job,
-            secrets: Vec::new(),
-            policies: Vec::new(),
-            names: Vec::new(),
-            place: KeptPlace::Runner { cgroup },
-        };
-        self.take_on(kept, Place::Runner)?;
-        tracing::info!(runner = %runner.name, job = %id, "enforced");
-        Ok(())
-    }
-
     /// Takes a job on, or leaves nothing of it.
-    fn take_on(&self, kept: Kept, place: Place) -> anyhow::Result<()> {
+    pub(crate) fn take_on(&self, kept: Kept, place: Place) -> anyhow::Result<()> {
         match self.prepare(&kept, &place) {
             Ok(()) => {
                 self.count_in(kept, place);
@@ -180,21 +156,17 @@ impl Jobs {
         self.admitted.lock().insert(admitted.kept.job.id, admitted);
     }
 
-    /// Registers the cgroup; one that is registered for this job already stays as it is.
+    /// Registers the cgroup; one that is registered for this job already stays as it is. That of
+    /// a runner is registered when it is there: `look_at_runners`.
     fn enforce(&self, kept: &Kept, place: &Place) -> anyhow::Result<()> {
-        let (path, fresh) = match (place, &kept.place) {
-            (Place::Own { cgroup, .. }, _) => {
-                let known = self.capture.runners()?;
-                if known.contains(&(cgroup.id(), kept.tag)) {
-                    return Ok(());
-                }
-                (cgroup.path(), cgroup.is_empty())
-            }
-            (Place::Runner, KeptPlace::Runner { cgroup } | KeptPlace::Own { cgroup, .. }) => {
-                (cgroup.as_path(), false)
-            }
+        let Place::Own { cgroup, .. } = place else {
+            return Ok(());
         };
-        Ok(self.capture.add_runner(path, kept.tag, fresh)?)
+        if self.capture.runners()?.contains(&(cgroup.id(), kept.tag)) {
+            return Ok(());
+        }
+        let fresh = cgroup.is_empty();
+        Ok(self.capture.add_runner(cgroup.path(), kept.tag, fresh)?)
     }
 
     /// Takes a job out: what comes from it now is refused.
@@ -254,7 +226,7 @@ impl Jobs {
         Ok(())
     }
 
-    fn new_tag(&self) -> JobTag {
+    pub(crate) fn new_tag(&self) -> JobTag {
         JobTag(self.next_tag.fetch_add(1, Ordering::Relaxed))
     }
 

@@ -17,9 +17,12 @@ mod policies;
 mod probe;
 mod restored;
 mod run;
+mod runner_watch;
+mod runners;
 mod running;
 mod service;
 mod status;
+mod units;
 mod worker;
 
 pub use config::Config;

@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use sluice_flow::kernel::JobTag;
 use sluice_flow::{Job, JobId, LineageSnapshot, ProcessId};
 
+use crate::config::Runner;
+
 /// A job as the next daemon needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Kept {
@@ -43,8 +45,17 @@ pub(crate) enum KeptPlace {
         cgroup: PathBuf,
         by: Option<ProcessId>,
     },
-    /// In that of a runner, which was there before us and stays.
-    Runner { cgroup: PathBuf },
+    /// In that of a runner, which comes and goes: as `sluice.toml` names it.
+    Runner { place: String },
+}
+
+impl KeptPlace {
+    /// Where the processes of a runner are.
+    pub(crate) fn of_runner(runner: &Runner) -> Self {
+        Self::Runner {
+            place: runner.place(),
+        }
+    }
 }
 
 /// The place, mounted.

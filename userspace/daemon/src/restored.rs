@@ -9,7 +9,6 @@ use sluice_flow::ports::Enforcement;
 use sluice_flow::{JobId, ProcessId};
 
 use crate::config::Config;
-use crate::host::runner_cgroup;
 use crate::jobs::{Jobs, Place};
 use crate::leftovers::job_cgroups;
 use crate::memory::{Kept, KeptPlace};
@@ -50,13 +49,8 @@ impl Jobs {
             }
         }
         for runner in &config.runner {
-            let cgroup = runner_cgroup(runner, self.capture.cgroup_root())?;
             let same = |kept: &&Kept| {
-                kept.job.name == runner.name
-                    && kept.place
-                        == KeptPlace::Runner {
-                            cgroup: cgroup.clone(),
-                        }
+                kept.job.name == runner.name && kept.place == KeptPlace::of_runner(runner)
             };
             let id = runners.values().find(same).map(|kept| kept.job.id);
             let kept = id.and_then(|id| runners.remove(&id));

@@ -25,6 +25,7 @@ use crate::kernel::{Keeper, Kernel, Pump, since_boot};
 use crate::leftovers::{end_stale_jobs, remove_stale_probes};
 use crate::memory::Memory;
 use crate::restored::Restored;
+use crate::runner_watch::RunnerWatch;
 use crate::worker::Worker;
 
 /// The session log, below the state directory.
@@ -35,6 +36,7 @@ pub(crate) const LOG: &str = "log";
 pub(crate) struct Running {
     _api: ApiThread,
     _watch: Watch,
+    _runner_watch: Option<RunnerWatch>,
     pub(crate) gatehouse: Arc<Gatehouse>,
     _serving: Serving,
     _pump: Pump,
@@ -113,11 +115,13 @@ impl Running {
             heart,
         };
         let gatehouse = Arc::new(Gatehouse::new(config, parts, tenancy));
+        let runner_watch = RunnerWatch::start(Arc::clone(&gatehouse))?;
         let watch = Watch::start(Arc::clone(&gatehouse))?;
         let api = ApiThread::start(state, &gatehouse)?;
         Ok(Self {
             _api: api,
             _watch: watch,
+            _runner_watch: runner_watch,
             gatehouse,
             _serving: serving,
             _pump: pump,

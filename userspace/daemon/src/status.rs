@@ -55,6 +55,8 @@ impl Gatehouse {
                 }
             },
         });
+        self.parts.jobs.look_at_runners();
+        lines.extend(self.parts.jobs.runners_told());
         lines.extend(self.parts.jobs.told(&self.parts.restored));
         lines.extend(NOT_ENFORCED.map(|(what, detail)| Enforcement {
             what: what.to_owned(),
