@@ -9,7 +9,7 @@ use crate::hits::Hits;
 use crate::limits::{MAX_JSON_BARE, MAX_JSON_DEPTH, MAX_JSON_KEY};
 use crate::masker::Compiled;
 use crate::replace::{Cover, Identity};
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum Place {
@@ -113,7 +113,7 @@ impl JsonWriter {
     /// How many bytes can pass as they are, when nothing is found in them and no key counts.
     /// What the state must follow byte by byte is left: an escape, a word that may go on.
     fn skim(&mut self, bytes: &[u8]) -> usize {
-        let mut at = 0;
+        let mut at = self.skim_without_escapes(bytes);
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             match self.place {
                 Place::Key | Place::Text if self.escape == Escape::None => {
@@ -144,6 +144,33 @@ impl JsonWriter {
             }
         }
         at
+    }
+
+    /// The part of [`Self::skim`] that needs no look at what lies between: without a backslash
+    /// each quote begins or ends a string, so that their number tells where the end stands.
+    fn skim_without_escapes(&mut self, bytes: &[u8]) -> usize {
+        let within = match self.place {
+            Place::Key | Place::Text if self.escape == Escape::None => true,
+            Place::Between => false,
+            Place::Key | Place::Text | Place::Bare | Place::LongBare => return 0,
+        };
+        let plain = memchr(b'\\', bytes).unwrap_or(bytes.len());
+        let (plain, _) = bytes.split_at_checked(plain).unwrap_or((bytes, &[]));
+        let quotes = plain.iter().filter(|byte| **byte == b'"').count();
+        if within ^ (quotes % 2 == 1) {
+            self.place = match (self.place, quotes) {
+                (place, 0) => place,
+                _ => Place::Text,
+            };
+            return plain.len();
+        }
+        // A word at the end may go on.
+        let word = plain.iter().rev().take_while(|byte| !ends_bare(**byte));
+        let plain = plain.len() - word.count();
+        if plain > 0 {
+            self.place = Place::Between;
+        }
+        plain
     }
 
     /// A region of hits ends. A mask that stands for a value, or for half an escape, goes on.

@@ -10,6 +10,7 @@ use sluice_flow::Statement;
 use smallvec::SmallVec;
 
 use crate::job::JobRule;
+use crate::rule::Rank;
 use crate::what::{Asked, Kind, What};
 
 /// How many parts of a path make a key.
@@ -72,6 +73,8 @@ pub(crate) struct General {
 pub(crate) struct Index {
     http: Keyed,
     postgres: Keyed,
+    /// Rules keyed by schema that do more than allow.
+    schemas_closed: Vec<usize>,
     dns: Keyed,
     opaque: Vec<usize>,
     every: Vec<usize>,
@@ -89,7 +92,11 @@ impl Index {
                 index.http.add(rule, path_keys(what));
             }
             if what.can_be(Kind::Postgres) {
-                index.postgres.add(rule, schema_keys(what));
+                let schemas = schema_keys(what);
+                if schemas.is_some() && at.rule.verb.rank() != Rank::Allow {
+                    index.schemas_closed.push(rule);
+                }
+                index.postgres.add(rule, schemas);
             }
             // A rule about something else still lets its hosts be resolved.
             if what.can_be(Kind::Dns) || !what.host.is_empty() {
@@ -111,11 +118,22 @@ impl Index {
             Asked::Dns(question) => self
                 .dns
                 .of(&self.dns.general, std::iter::once(question.name.as_str())),
-            Asked::Postgres(_, statement) => match statement.and_then(schemas) {
-                Some(schemas) => self.postgres.of(&general.postgres, schemas.into_iter()),
-                None => self.postgres.all(),
-            },
+            Asked::Postgres(_, statement) => self.of_statement(*statement, general),
         }
+    }
+
+    fn of_statement(&self, statement: Option<&Statement>, general: &General) -> Selected {
+        if let Some(schemas) = statement.and_then(schemas) {
+            return self.postgres.of(&general.postgres, schemas.into_iter());
+        }
+        if statement.is_some_and(names_bare_table) {
+            // Which schema it is in cannot be known, so what names one cannot allow it.
+            let mut selected = Selected::from_slice(&general.postgres);
+            selected.extend_from_slice(&self.schemas_closed);
+            selected.sort_unstable();
+            return selected;
+        }
+        self.postgres.all()
     }
 
     /// Rules without a key that a flow leaves possible.
@@ -195,6 +213,12 @@ fn schemas(statement: &Statement) -> Option<SmallVec<[&str; 4]>> {
         return None;
     }
     touched().map(|name| schema_of(name)).collect()
+}
+
+/// Whether a statement touches a table that it names without a schema.
+fn names_bare_table(statement: &Statement) -> bool {
+    let mut touched = statement.reads.iter().chain(&statement.writes);
+    touched.any(|name| !name.contains('.'))
 }
 
 fn schema_of(name: &str) -> Option<&str> {
