@@ -184,6 +184,9 @@ impl FlowPolicy {
     /// The masks for the answer to an operation, of all layers; where it cannot be known
     /// whether a mask applies, it does. A policy in shadow mode masks nothing. `host` as in
     /// [`FlowPolicy::decide`].
+    ///
+    /// An opaque stream cannot be masked, and is to be refused where there is a mask for it:
+    /// one that names neither `http` nor `postgres`, and does more than hide columns.
     #[must_use]
     pub fn masks_for(&self, operation: &Operation, host: &HostFact) -> Vec<MaskRule> {
         let mut rules = Vec::new();
@@ -193,7 +196,10 @@ impl FlowPolicy {
             }
             for (mask, known) in policy.masks.iter().zip(known) {
                 let applies = |asked: Asked<'_>| {
-                    known.and(mask.case.of_operation(host, &asked, Side::Closes)) != Truth::False
+                    let concerns = !matches!(asked, Asked::Opaque(_)) || mask.is_about_opaque();
+                    concerns
+                        && known.and(mask.case.of_operation(host, &asked, Side::Closes))
+                            != Truth::False
                 };
                 if decide::asked(operation).into_iter().any(applies) {
                     rules.push(mask.rule.clone());

@@ -136,6 +136,15 @@ pub(crate) struct Mask {
     pub(crate) rule: MaskRule,
 }
 
+impl Mask {
+    /// Whether streams that are not understood would have to be masked by it. Columns are of
+    /// PostgreSQL, so that a mask of nothing else is not about them.
+    pub(crate) fn is_about_opaque(&self) -> bool {
+        let texts = !self.rule.detect.is_empty() || !self.rule.json_keys.is_empty();
+        texts && self.case.what.is_about_opaque()
+    }
+}
+
 /// Which jobs a policy is for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct AppliesTo {

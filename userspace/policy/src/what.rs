@@ -251,6 +251,14 @@ impl What {
         !self.port.is_empty() && self.protocol.iter().any(opaque)
     }
 
+    /// Whether it is about streams that are not understood too: it names neither a protocol
+    /// that is, nor anything inside of one.
+    pub(crate) fn is_about_opaque(&self) -> bool {
+        let opaque = |p: &String| !crate::keys::DECODED.contains(&p.as_str());
+        let named = self.protocol.is_empty() || self.protocol.iter().any(opaque);
+        named && !self.looks_inside()
+    }
+
     /// Whether it looks into operations.
     pub(crate) fn looks_inside(&self) -> bool {
         self.http.is_some() || self.postgres.is_some() || self.dns.is_some()

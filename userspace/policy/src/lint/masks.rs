@@ -1,5 +1,6 @@
 //! Masks that can hide nothing.
 
+use crate::diagnostic::Span;
 use crate::lint::{Findings, Lint};
 use crate::rule::{Mask, Mode};
 use crate::what::Kind;
@@ -17,9 +18,25 @@ impl Findings<'_> {
         } else if !postgres && !texts {
             "columns are masked in answers of postgres only"
         } else {
-            return;
+            return self.mask_stops_opaque(mask, place);
         };
         let fix = "change `what` or `mode`, or leave the mask out";
         self.note(Lint::MaskCannotFire, place, message, fix);
+    }
+    /// A mask of everything, beside a rule that opens what cannot be masked.
+    fn mask_stops_opaque(&mut self, mask: &Mask, place: (&str, Span)) {
+        let what = &mask.case.what;
+        let anywhere = what.host.is_empty() && what.cidr.is_empty() && what.port.is_empty();
+        if !mask.is_about_opaque() || !anywhere {
+            return;
+        }
+        if let Some(opener) = self.opens_opaque() {
+            let message = format!(
+                "it also stops the streams that `{}` allows: what is in them cannot be masked",
+                opener.name
+            );
+            let fix = "add `protocol: [http, postgres]`, or a `host`, to this mask";
+            self.note(Lint::StopsOpaque, place, message, fix);
+        }
     }
 }

@@ -37,7 +37,7 @@ pub enum Lint {
     ApproversDisjoint,
     /// A key of which nothing is known in this version or on this host.
     UnknownHere,
-    /// A rule about operations that also stops streams which another rule allows.
+    /// A rule about operations, or a mask, that also stops streams which a rule allows.
     StopsOpaque,
     /// A stream that is not understood is allowed to any host.
     OpaqueAnywhere,
@@ -269,12 +269,7 @@ impl Findings<'_> {
         if !what.looks_inside() || !anywhere || !what.protocol.is_empty() {
             return;
         }
-        let opener = self
-            .policy
-            .rules
-            .iter()
-            .find(|other| other.verb.rank() == Rank::Allow && other.case.what.names_opaque());
-        if let Some(opener) = opener {
+        if let Some(opener) = self.opens_opaque() {
             let message = format!(
                 "it also stops the streams that `{}` allows: what is in them cannot be known",
                 opener.name
@@ -282,6 +277,14 @@ impl Findings<'_> {
             let fix = "add `host`, `port` or `protocol` to this rule";
             self.note(Lint::StopsOpaque, place, message, fix);
         }
+    }
+
+    /// A rule that lets streams pass which are not understood.
+    fn opens_opaque(&self) -> Option<&Arc<Rule>> {
+        let rules = &self.policy.rules;
+        rules
+            .iter()
+            .find(|rule| rule.verb.rank() == Rank::Allow && rule.case.what.names_opaque())
     }
 }
 

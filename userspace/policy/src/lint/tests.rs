@@ -244,6 +244,25 @@ fn a_rule_that_stops_streams_that_another_allows() {
 }
 
 #[test]
+fn a_mask_that_stops_streams_which_a_rule_allows() {
+    let open = "{ name: ssh, what: { host: a.example.com, protocol: ssh, port: 22 }, then: allow }";
+    for (mask, want) in [
+        ("detect: secret", true),
+        (
+            "what: { protocol: [http, postgres] }, detect: secret",
+            false,
+        ),
+        ("what: { protocol: [http, ssh] }, detect: secret", true),
+        ("what: { postgres: {} }, detect: secret", false),
+        ("what: { host: b.example.com }, detect: secret", false),
+        ("column: a.b", false),
+    ] {
+        let found = found(&format!("rules: [{open}]\nmask: [{{ name: m, {mask} }}]\n"));
+        assert_eq!(found == ["stops-opaque m"], want, "{mask}: {found:?}");
+    }
+}
+
+#[test]
 fn masks_that_cannot_fire() {
     for (mask, want) in [
         ("what: { http: {} }, column: a.b", true),
