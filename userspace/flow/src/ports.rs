@@ -70,6 +70,11 @@ pub trait SessionLog: Send {
     /// When they could not be written; then none of them counts and the session must end.
     fn append(&mut self, events: Vec<EventKind>) -> Result<u64, RecordError>;
 
+    /// Takes an event that nothing waits for. It has its number and the time of now, and is
+    /// written with the next append, at the latest when the log is dropped; an append of
+    /// nothing writes what was left. A killed daemon may lose it. Gives its number.
+    fn later(&mut self, event: EventKind) -> u64;
+
     /// Waits until everything appended so far is on disk. It does not borrow the log:
     /// events may be appended while it waits.
     fn synced(&self) -> Synced;

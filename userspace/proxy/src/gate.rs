@@ -1,65 +1,26 @@
 //! The gate of one flow: judge, record, hold, mask.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use sluice_flow::gate::Direction;
-use sluice_flow::ports::{Held, RecordError, SessionLog};
-use sluice_flow::session::{ApprovalState, MaskHit, OperationRecord, Outcome};
+use sluice_flow::ports::{Held, RecordError};
+use sluice_flow::session::{ApprovalState, MaskHit, OperationRecord};
 use sluice_flow::verdict::{ApprovalTerms, Payload};
 use sluice_flow::{
     Answer, Cause, Decision, Destination, EventKind, Gate, Hold, HostFact, HttpBody, Judgement,
-    Lineage, Operation, Pass, Refusal, SessionId, SessionOpened, SqlMessage, Verdict,
+    Lineage, Operation, Pass, Refusal, SessionOpened, SqlMessage, Verdict,
 };
 use sluice_masking::{Hits, Masker};
 use sluice_policy::{FlowFacts, FlowPolicy};
 use uuid::Uuid;
 
+use crate::account::{Account, Log};
 use crate::desk::Desk;
 use crate::hold::{Waiting, approval, hold_message, too_large};
-use crate::job::{OpenFlow, RunningJob};
+use crate::job::RunningJob;
 use crate::limits::MAX_RECORDED_PAYLOAD;
 use crate::record::operation_record;
-
-/// The log of the flow's session. The gate and a held operation's answer both write it.
-#[derive(Clone)]
-pub(crate) struct Log(Rc<RefCell<Numbered>>);
-
-/// The log, and the number that its next event gets: numbers have no gaps.
-struct Numbered {
-    log: Box<dyn SessionLog>,
-    next: u64,
-}
-
-impl Log {
-    pub(crate) fn new(log: Box<dyn SessionLog>) -> Self {
-        Self(Rc::new(RefCell::new(Numbered { log, next: 0 })))
-    }
-
-    pub(crate) fn id(&self) -> SessionId {
-        self.0.borrow().log.id()
-    }
-
-    pub(crate) fn append(&self, events: Vec<EventKind>) -> Result<(), RecordError> {
-        let mut numbered = self.0.borrow_mut();
-        let count = events.len() as u64;
-        let first = numbered.log.append(events)?;
-        numbered.next = first.saturating_add(count);
-        Ok(())
-    }
-
-    /// The number of the event that is appended next.
-    fn next(&self) -> u64 {
-        self.0.borrow().next
-    }
-
-    pub(crate) async fn synced(&self) -> Result<(), RecordError> {
-        let synced = self.0.borrow().log.synced();
-        synced.await
-    }
-}
 
 /// Who asks, and where to.
 pub(crate) struct Asker {
@@ -108,46 +69,25 @@ pub(crate) struct FlowGate {
     pub(crate) asker: Asker,
     policy: FlowPolicy,
     policy_version: u64,
-    desk: Arc<Desk>,
-    log: Log,
+    account: Account,
     recorded_payload: u64,
-    up: u64,
-    down: u64,
-    refused: bool,
-    _open: OpenFlow,
 }
 
 impl FlowGate {
     pub(crate) fn new(asker: Asker, policy: (u64, FlowPolicy), desk: Arc<Desk>, log: Log) -> Self {
         let (policy_version, policy) = policy;
         Self {
-            _open: asker.job.open_flow(),
+            account: Account::new(log, desk, asker.job.open_flow()),
             asker,
             policy,
             policy_version,
-            desk,
-            log,
             recorded_payload: 0,
-            up: 0,
-            down: 0,
-            refused: false,
         }
     }
 
-    /// Writes the closing record: exactly one a flow.
-    pub(crate) fn close(self, outcome: Outcome) {
-        self.desk.forget_flow(self.log.id());
-        let outcome = if self.refused && outcome == Outcome::Closed {
-            Outcome::Refused
-        } else {
-            outcome
-        };
-        let closed = EventKind::Closed {
-            outcome,
-            bytes_up: self.up,
-            bytes_down: self.down,
-        };
-        self.note(closed);
+    /// The end of judging: what is kept of a flow on which nothing more is asked.
+    pub(crate) fn into_account(self) -> Account {
+        self.account
     }
 
     /// Whether a mask that may apply to some statement of this flow names columns.
@@ -164,20 +104,12 @@ impl FlowGate {
 
     /// Notes a refusal of the connection as such.
     pub(crate) fn refused_by(&mut self, refusal: &Refusal, expected: bool) {
-        self.refused = true;
-        self.note(EventKind::Refused {
+        self.account.refused();
+        self.account.note(EventKind::Refused {
             refusal: refusal.clone(),
             kernel: None,
             expected,
         });
-    }
-
-    /// Writes an event that nothing waits for. Where the log is gone the next judgement
-    /// refuses; bytes that were let pass before are not taken back.
-    fn note(&self, event: EventKind) {
-        if let Err(error) = self.log.append(vec![event]) {
-            tracing::error!(%error, session = %self.log.id(), "an event is not in the record");
-        }
     }
 
     /// A live flow is judged by the policy that is in force now.
@@ -188,26 +120,31 @@ impl FlowGate {
     }
 
     /// The operation with its verdict into the log, in one write; gives the operation's number.
-    async fn write(&self, record: OperationRecord, verdict: &Verdict) -> Result<u64, RecordError> {
-        let operation = self.log.next();
+    async fn write(
+        &self,
+        record: OperationRecord,
+        verdict: Verdict,
+        refusal: Option<Refusal>,
+    ) -> Result<u64, RecordError> {
+        let operation = self.account.log.next();
+        let sync = verdict.sync || verdict.decision != Decision::Allow;
+        let expected = verdict.expected;
         let mut events = vec![
             EventKind::Operation(Box::new(record)),
             EventKind::Verdict {
                 operation,
                 verdict: verdict.decision.word().to_owned(),
-                because: Box::new(verdict.clone()),
+                because: Box::new(verdict),
             },
         ];
-        if verdict.decision == Decision::Deny {
-            events.push(EventKind::Refused {
-                refusal: refusal_of(verdict),
-                kernel: None,
-                expected: verdict.expected,
-            });
-        }
-        self.log.append(events)?;
-        if verdict.sync || verdict.decision != Decision::Allow {
-            self.log.synced().await?;
+        events.extend(refusal.map(|refusal| EventKind::Refused {
+            refusal,
+            kernel: None,
+            expected,
+        }));
+        self.account.log.append(events)?;
+        if sync {
+            self.account.log.synced().await?;
         }
         Ok(operation)
     }
@@ -215,6 +152,19 @@ impl FlowGate {
     /// What the answer is masked with, and the record of what was asked.
     fn masker(&self, asked: &Operation, host: &HostFact) -> Result<Option<Arc<Masker>>, Refusal> {
         let rules = self.policy.masks_for(asked, host);
+        if let Operation::Opaque(_) = asked {
+            return match rules.first() {
+                None => Ok(None),
+                Some(rule) => Err(Refusal::of(
+                    Cause::Undecodable,
+                    format!(
+                        "a stream that is not understood cannot be masked, as `{}` asks here: \
+                         whoever keeps the policy can give that mask `protocol: [http, postgres]`",
+                        rule.name
+                    ),
+                )),
+            };
+        }
         self.asker.job.masker(rules).map_err(|error| {
             let message = format!("its answer cannot be masked: {error}");
             Refusal::of(Cause::Undecodable, message)
@@ -222,13 +172,14 @@ impl FlowGate {
     }
 
     fn hold(&self, pass: Pass, record: OperationRecord, terms: ApprovalTerms) -> Judgement {
-        let session = self.log.id();
+        let session = self.account.log.id();
         let operation = pass.operation;
         if self
+            .account
             .desk
             .remembers(session, self.asker.job.job.id, &record.digest)
         {
-            self.note(approval(
+            self.account.note(approval(
                 operation,
                 Uuid::now_v7(),
                 ApprovalState::Approved,
@@ -251,7 +202,7 @@ impl FlowGate {
         };
         let message = hold_message(&held);
         let (id, timeout) = (held.id, held.terms.timeout);
-        let log = self.log.clone();
+        let log = self.account.log.clone();
         let requested = log
             .append(vec![approval(
                 operation,
@@ -261,7 +212,7 @@ impl FlowGate {
             )])
             .map_err(|error| Refusal::of(Cause::RecorderUnavailable, error.to_string()));
         let place = requested.and_then(|_| {
-            self.desk.ask(held).map_err(|full| {
+            self.account.desk.ask(held).map_err(|full| {
                 let message = format!("{} operations wait for approval already", full.limit);
                 Refusal::of(Cause::OverLimit, message)
             })
@@ -303,56 +254,48 @@ impl Gate for FlowGate {
             }
         };
         let job = &self.asker.job;
-        let mut record = operation_record(&operation, job, masker.as_deref(), verdict.payload);
+        let payload = verdict.payload;
+        let mut record = operation_record(&operation, job, masker.as_deref(), payload);
         if self.asker.host.proved().is_none() {
             record.proved_host = host.proved().map(|name| job.masked_text(name));
         }
-        let for_people = matches!(verdict.decision, Decision::Approve(_)).then(|| record.clone());
-        let operation = match self.write(record, &verdict).await {
+        let (held, refusal) = match &verdict.decision {
+            Decision::Allow => (None, None),
+            Decision::Approve(terms) => (Some((record.clone(), terms.as_ref().clone())), None),
+            Decision::Deny => (None, Some(denied(&verdict, &host))),
+        };
+        let operation = match self.write(record, verdict, refusal.clone()).await {
             Ok(operation) => operation,
             Err(error) => {
-                self.refused = true;
+                self.account.refused();
                 let refusal = Refusal::of(Cause::RecorderUnavailable, error.to_string());
                 return Judgement::Refuse(refusal);
             }
         };
+        if let Some(refusal) = refusal {
+            self.account.refused();
+            return Judgement::Refuse(refusal);
+        }
         // Without a masker the answer passes as it is, and as it is it must not be recorded.
-        let record_payload = verdict.payload == Payload::Masked && masker.is_some();
+        let record_payload = payload == Payload::Masked && masker.is_some();
         let pass = Pass {
             operation,
             masker,
             record_payload,
         };
-        match (verdict.decision, for_people) {
-            (Decision::Allow, _) => Judgement::Forward(pass),
-            (Decision::Approve(terms), Some(record)) => match too_large {
-                None => self.hold(pass, record, *terms),
-                Some(refusal) => {
-                    self.refused(&refusal);
-                    Judgement::Refuse(refusal)
-                }
-            },
-            (Decision::Deny | Decision::Approve(_), _) => {
-                self.refused = true;
-                let Verdict { rules, message, .. } = verdict;
-                let cause = match host {
-                    HostFact::Disagree { .. } => Cause::HostDisagrees,
-                    HostFact::Proved(_) | HostFact::Ambiguous(_) | HostFact::Unknown => {
-                        Cause::Policy
-                    }
-                };
-                Judgement::Refuse(Refusal {
-                    cause,
-                    rules,
-                    message,
-                })
+        match (held, too_large) {
+            (None, _) => Judgement::Forward(pass),
+            (Some((record, terms)), None) => self.hold(pass, record, terms),
+            (Some(_), Some(refusal)) => {
+                self.refused(&refusal);
+                Judgement::Refuse(refusal)
             }
         }
     }
 
     fn answered(&mut self, operation: u64, answer: Answer) {
         let Answer { status, tag, rows } = answer;
-        self.note(EventKind::Answered {
+        self.account.note_later(EventKind::Answered {
             operation,
             status,
             tag,
@@ -370,7 +313,8 @@ impl Gate for FlowGate {
             })
             .collect();
         if !hits.is_empty() {
-            self.note(EventKind::Masked { operation, hits });
+            self.account
+                .note_later(EventKind::Masked { operation, hits });
         }
     }
 
@@ -384,7 +328,7 @@ impl Gate for FlowGate {
         if kept.is_empty() {
             return;
         }
-        self.note(EventKind::Payload {
+        self.account.note_later(EventKind::Payload {
             operation,
             direction,
             text: String::from_utf8_lossy(kept).into_owned(),
@@ -393,9 +337,11 @@ impl Gate for FlowGate {
     }
 
     fn refused(&mut self, refusal: &Refusal) {
-        self.refused |= refusal.cause.response().refusal;
+        if refusal.cause.response().refusal {
+            self.account.refused();
+        }
         let message = self.asker.job.masked_text(&refusal.message);
-        self.note(EventKind::Refused {
+        self.account.note(EventKind::Refused {
             refusal: Refusal {
                 message,
                 ..refusal.clone()
@@ -406,10 +352,7 @@ impl Gate for FlowGate {
     }
 
     fn passed(&mut self, direction: Direction, bytes: u64) {
-        match direction {
-            Direction::Up => self.up = self.up.saturating_add(bytes),
-            Direction::Down => self.down = self.down.saturating_add(bytes),
-        }
+        self.account.passed(direction, bytes);
     }
 }
 
@@ -421,6 +364,18 @@ fn claimed_host(asker: &Asker, operation: &Operation) -> HostFact {
             None => asker.host.clone(),
         },
         Operation::Postgres(_) | Operation::Dns(_) | Operation::Opaque(_) => asker.host.clone(),
+    }
+}
+
+/// A refused operation: by a rule, or because its name is not the one that was resolved.
+fn denied(verdict: &Verdict, host: &HostFact) -> Refusal {
+    let cause = match host {
+        HostFact::Disagree { .. } => Cause::HostDisagrees,
+        HostFact::Proved(_) | HostFact::Ambiguous(_) | HostFact::Unknown => Cause::Policy,
+    };
+    Refusal {
+        cause,
+        ..refusal_of(verdict)
     }
 }
 

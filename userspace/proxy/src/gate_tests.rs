@@ -2,10 +2,12 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 
 use sluice_flow::ports::{ApprovalDesk as _, Person, Synced};
-use sluice_flow::{Exec, ExecId, HttpBody, HttpRequest, Job, JobId, ProcessId};
+use sluice_flow::{Exec, ExecId, HttpBody, HttpRequest, Job, JobId, ProcessId, SessionId};
 use sluice_policy::{Layer, PolicySet, Source};
 
 use super::*;
+use sluice_flow::ports::SessionLog;
+use sluice_flow::session::Outcome;
 
 const TOKEN: &str = "s3cr3t-value-of-the-job";
 
@@ -31,6 +33,10 @@ impl SessionLog for Memory {
         let first = kept.len() as u64;
         kept.extend(events);
         Ok(first)
+    }
+
+    fn later(&mut self, event: EventKind) -> u64 {
+        self.append(vec![event]).unwrap()
     }
 
     fn synced(&self) -> Synced {
@@ -176,7 +182,7 @@ async fn a_refusal_is_recorded_and_names_its_rule() {
         Some("p/default")
     );
     assert_eq!(kinds(&f.memory), ["operation", "verdict", "refused"]);
-    f.gate.close(Outcome::Closed);
+    f.gate.into_account().close(Outcome::Closed);
     let events = f.memory.events.lock().unwrap();
     let last = events.last();
     assert!(
@@ -254,6 +260,34 @@ async fn no_record_holds_a_secret_of_the_job() {
     f.memory.events.lock().unwrap().push(opened);
     let told = format!("{:?}", f.memory.events.lock().unwrap());
     assert!(!told.contains(TOKEN), "{told}");
+}
+
+#[tokio::test]
+async fn a_stream_that_cannot_be_masked_is_refused_where_a_mask_is_about_it() {
+    let open = "  - { name: ssh, what: { port: 80, protocol: ssh }, then: allow }\nmask:\n";
+    let mask = |mask: &str| format!("{open}  - {{ name: m, {mask} }}");
+    for (rules, want) in [
+        (mask("detect: email"), Some(Cause::Undecodable)),
+        (mask("what: { port: 81 }, detect: email"), None),
+        (
+            mask("what: { protocol: [http, postgres] }, detect: email"),
+            None,
+        ),
+        (mask("what: { postgres: {} }, detect: email"), None),
+        (mask("column: a.b"), None),
+    ] {
+        let mut f = fixture(&rules);
+        let ssh = Operation::Opaque(sluice_flow::operation::OpaqueStream {
+            looks_like: "ssh".to_owned(),
+        });
+        let got = match f.gate.judge(ssh).await {
+            // The job has a secret: that alone stops no stream.
+            Judgement::Forward(pass) => pass.masker.is_none().then_some(None),
+            Judgement::Refuse(refusal) => Some(Some(refusal.cause)),
+            Judgement::Hold(_) | Judgement::ReadBody(_) => None,
+        };
+        assert_eq!(got, Some(want), "{rules}");
+    }
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use sluice_flow::ports::{Held, RecordError};
 use sluice_flow::session::{ApprovalId, ApprovalState};
 use sluice_flow::{Cause, EventKind, HttpBody, HttpRequest, Operation, Pass, Refusal};
 
+use crate::account::Log;
 use crate::desk::Place;
-use crate::gate::Log;
 
 /// What became of a request, as the record keeps it. `answer`: who said what.
 pub(crate) fn approval(

@@ -5,7 +5,9 @@
 //! [`sluice_policy::Permit`], and it cannot pass an operation without its gate, which has
 //! written the operation and its verdict to the log before it answers.
 
+mod account;
 mod desk;
+mod ended;
 mod error;
 mod gate;
 mod hold;
@@ -14,6 +16,7 @@ pub mod limits;
 mod listen;
 mod names;
 mod path;
+mod peek;
 mod proxy;
 mod record;
 mod refusals;

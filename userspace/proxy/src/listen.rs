@@ -1,18 +1,22 @@
-//! Listeners, and the threads that serve them: one runtime a core, each with a share of the
-//! same listening sockets. There is no `SO_REUSEPORT`: a job could take part in it.
+//! Listeners, and the threads that serve them: one runtime a core. One thread accepts, and
+//! gives each connection to the thread with the fewest flows. There is no `SO_REUSEPORT`: a job
+//! could take part in it.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::sync::watch;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
+use crate::account::write_waiting;
 use crate::error::ProxyError;
 use crate::path::flow;
-use crate::proxy::Proxy;
+use crate::proxy::{FlowPlace, Proxy};
 use crate::resolver;
 
 /// Connections that wait to be accepted.
@@ -92,7 +96,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// What every connection of the gate is set to.
-pub(crate) fn tune(stream: &tokio::net::TcpStream) {
+pub(crate) fn tune(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection stays with Nagle's algorithm");
     }
@@ -149,9 +153,18 @@ pub fn serve(
         stop,
         threads: Vec::new(),
     };
-    for number in 0..threads.max(1) {
-        let mine = Share::of(listeners)?;
-        let (proxy, stopped) = (Arc::clone(proxy), stopped.clone());
+    let (seats, mut duties): (Vec<Seat>, Vec<Duties>) =
+        (0..threads.max(1)).map(|_| seat_and_duties()).unzip();
+    if let Some(first) = duties.first_mut() {
+        first.tcp = shares(&listeners.tcp, nonblocking_tcp)?;
+    }
+    // The thread that does not accept, where there are two.
+    if let Some(last) = duties.last_mut() {
+        last.udp = shares(&listeners.udp, nonblocking_udp)?;
+    }
+    let seats: Arc<[Seat]> = seats.into();
+    for (number, mine) in duties.into_iter().enumerate() {
+        let (proxy, seats, stopped) = (Arc::clone(proxy), Arc::clone(&seats), stopped.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -159,7 +172,7 @@ pub fn serve(
         let thread = std::thread::Builder::new()
             .name(format!("sluice-flows-{number}"))
             .spawn(move || {
-                LocalSet::new().block_on(&runtime, mine.serve(proxy, stopped));
+                LocalSet::new().block_on(&runtime, mine.serve(proxy, seats, stopped));
             })
             .map_err(ProxyError::host("start a thread"))?;
         serving.threads.push(thread);
@@ -167,33 +180,23 @@ pub fn serve(
     Ok(serving)
 }
 
-/// One thread's share of the listeners.
-struct Share {
-    tcp: Vec<TcpListener>,
-    udp: Vec<UdpSocket>,
+fn seat_and_duties() -> (Seat, Duties) {
+    let (hand_over, taken) = mpsc::unbounded_channel();
+    let seat = Seat {
+        open: Arc::default(),
+        hand_over,
+    };
+    let duties = Duties {
+        tcp: Vec::new(),
+        udp: Vec::new(),
+        taken,
+    };
+    (seat, duties)
 }
 
-impl Share {
-    fn of(listeners: &Listeners) -> Result<Self, ProxyError> {
-        let shared = ProxyError::host;
-        let tcp: io::Result<Vec<_>> = listeners.tcp.iter().map(nonblocking_tcp).collect();
-        let udp: io::Result<Vec<_>> = listeners.udp.iter().map(nonblocking_udp).collect();
-        Ok(Self {
-            tcp: tcp.map_err(shared("share a TCP listener"))?,
-            udp: udp.map_err(shared("share a UDP socket"))?,
-        })
-    }
-
-    async fn serve(self, proxy: Arc<Proxy>, mut stopped: watch::Receiver<bool>) {
-        for listener in self.tcp {
-            tokio::task::spawn_local(accept(Arc::clone(&proxy), listener));
-        }
-        for socket in self.udp {
-            tokio::task::spawn_local(resolver::serve_udp(Arc::clone(&proxy), socket));
-        }
-        // A dropped sender stops as well.
-        let _ = stopped.wait_for(|stop| *stop).await;
-    }
+fn shares<T>(all: &[T], share: fn(&T) -> io::Result<T>) -> Result<Vec<T>, ProxyError> {
+    let shared: io::Result<Vec<T>> = all.iter().map(share).collect();
+    shared.map_err(ProxyError::host("share a listener"))
 }
 
 fn nonblocking_tcp(listener: &TcpListener) -> io::Result<TcpListener> {
@@ -208,7 +211,64 @@ fn nonblocking_udp(socket: &UdpSocket) -> io::Result<UdpSocket> {
     Ok(mine)
 }
 
-async fn accept(proxy: Arc<Proxy>, listener: TcpListener) {
+/// Where flows are served: one a thread.
+struct Seat {
+    /// Flows that are open on it.
+    open: Arc<AtomicUsize>,
+    hand_over: mpsc::UnboundedSender<Accepted>,
+}
+
+/// A connection on its way to the thread that serves it.
+struct Accepted {
+    client: std::net::TcpStream,
+    peer: SocketAddr,
+    place: FlowPlace,
+}
+
+/// What one thread does beside serving flows.
+struct Duties {
+    /// Listeners that it accepts on: all are one thread's, because every thread that waited on
+    /// them would be woken by every connection.
+    tcp: Vec<TcpListener>,
+    udp: Vec<UdpSocket>,
+    taken: mpsc::UnboundedReceiver<Accepted>,
+}
+
+impl Duties {
+    async fn serve(
+        mut self,
+        proxy: Arc<Proxy>,
+        seats: Arc<[Seat]>,
+        mut stopped: watch::Receiver<bool>,
+    ) {
+        for listener in self.tcp {
+            tokio::task::spawn_local(accept(Arc::clone(&proxy), Arc::clone(&seats), listener));
+        }
+        for socket in self.udp {
+            tokio::task::spawn_local(resolver::serve_udp(Arc::clone(&proxy), socket));
+        }
+        tokio::task::spawn_local(write_waiting());
+        tokio::task::spawn_local(async move {
+            while let Some(accepted) = self.taken.recv().await {
+                let Accepted {
+                    client,
+                    peer,
+                    place,
+                } = accepted;
+                match TcpStream::from_std(client) {
+                    Ok(client) => begin(&proxy, client, peer, place),
+                    Err(error) => tracing::error!(%error, "a connection is dropped"),
+                }
+            }
+        });
+        // A dropped sender stops as well.
+        let _ = stopped.wait_for(|stop| *stop).await;
+    }
+}
+
+/// Takes connections in, and gives each to the thread with the fewest flows; this thread is the
+/// first of them, and keeps what no other has more room for.
+async fn accept(proxy: Arc<Proxy>, seats: Arc<[Seat]>, listener: TcpListener) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "a listener is not served"),
@@ -223,15 +283,34 @@ async fn accept(proxy: Arc<Proxy>, listener: TcpListener) {
                 continue;
             }
         };
-        let Some(place) = proxy.take_place() else {
+        let by_room = |(_, seat): &(usize, &Seat)| seat.open.load(Ordering::Relaxed);
+        let Some((number, seat)) = seats.iter().enumerate().min_by_key(by_room) else {
+            return;
+        };
+        let Some(place) = proxy.take_place(&seat.open) else {
             let _ = SockRef::from(&client).set_linger(Some(std::time::Duration::ZERO));
             continue;
         };
-        tune(&client);
-        let proxy = Arc::clone(&proxy);
-        tokio::task::spawn_local(async move {
-            flow(proxy, client, peer).await;
-            drop(place);
-        });
+        if number == 0 {
+            begin(&proxy, client, peer, place);
+        } else if let Ok(client) = client.into_std() {
+            let accepted = Accepted {
+                client,
+                peer,
+                place,
+            };
+            // A thread that takes none is ending, and so is the gate.
+            let _ = seat.hand_over.send(accepted);
+        }
     }
+}
+
+/// Serves a connection on this thread.
+fn begin(proxy: &Arc<Proxy>, client: TcpStream, peer: SocketAddr, place: FlowPlace) {
+    tune(&client);
+    let proxy = Arc::clone(proxy);
+    tokio::task::spawn_local(async move {
+        flow(proxy, client, peer).await;
+        drop(place);
+    });
 }

@@ -7,7 +7,6 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::BytesMut;
 use sluice_flow::destination::HostFact;
@@ -19,12 +18,15 @@ use sluice_flow::{
     Cause, Destination, EventKind, Gate, Judgement, Lineage, Operation, Refusal, SessionOpened,
 };
 use sluice_policy::{Admission, Permit};
-use sluice_protocols::detect::{Detection, detect};
+use sluice_protocols::detect::Detection;
 use sluice_protocols::{http, postgres};
 use tokio::net::TcpStream;
 
-use crate::gate::{Asker, FlowGate, Log, refusal_of};
-use crate::limits::{DIAL_WAIT, FIRST_BYTES_WAIT, MAX_PEEK};
+use crate::account::{Account, Log};
+use crate::ended::{Ended, outcome, refused_unjudged};
+use crate::gate::{Asker, FlowGate, refusal_of};
+use crate::limits::DIAL_WAIT;
+use crate::peek::first_bytes;
 use crate::proxy::Proxy;
 use crate::refuse::{refuse, reset};
 use crate::relay::relay;
@@ -32,22 +34,47 @@ use crate::resolver;
 
 /// The whole of a flow.
 pub(crate) async fn flow(proxy: Arc<Proxy>, client: TcpStream, peer: SocketAddr) {
-    let Some(accepted) = Accepted::new(&proxy, client, peer) else {
-        return;
+    // Boxed: a stream that is only relayed does not keep what it took to open it.
+    match Box::pin(open(&proxy, client, peer)).await {
+        Opened::Stream(stream) => stream.relay().await.close(),
+        Opened::Over(ended) => ended.close(),
+        Opened::Nothing => {}
+    }
+}
+
+/// What became of a connection.
+enum Opened {
+    /// Bytes may go both ways; nothing more is judged.
+    Stream(Stream),
+    /// It was served to its end, or refused.
+    Over(Ended),
+    /// It is no flow, or cannot even be recorded.
+    Nothing,
+}
+
+async fn open(proxy: &Arc<Proxy>, client: TcpStream, peer: SocketAddr) -> Opened {
+    let Some(accepted) = Accepted::new(proxy, client, peer) else {
+        return Opened::Nothing;
     };
-    let ended = match accepted.locate() {
-        Locate::Flow(located) => match located.attribute() {
-            Ok(attributed) if attributed.asks_names() => attributed.serve_names().await,
-            Ok(attributed) => match attributed.admit() {
-                Ok(admitted) => admitted.open_and_serve().await,
-                Err(refused) => refused.answer().await,
-            },
-            Err(ended) => ended,
-        },
-        Locate::Probe(client, origin) => return proxy.answer_probe(client, &origin).await,
-        Locate::Forged(ended) => ended,
+    let located = match accepted.locate() {
+        Locate::Flow(located) => located,
+        Locate::Forged(ended) => return Opened::Over(ended),
+        Locate::Probe(client, origin) => {
+            proxy.answer_probe(client, &origin).await;
+            return Opened::Nothing;
+        }
     };
-    ended.close();
+    let attributed = match located.attribute() {
+        Ok(attributed) => attributed,
+        Err(ended) => return Opened::Over(ended),
+    };
+    if attributed.asks_names() {
+        return Opened::Over(attributed.serve_names().await);
+    }
+    match attributed.admit() {
+        Ok(admitted) => admitted.open_and_serve().await,
+        Err(refused) => Opened::Over(refused.answer().await),
+    }
 }
 
 /// A connection, and the record that it will have whatever becomes of it.
@@ -171,8 +198,8 @@ impl<'p> Attributed<'p> {
         } = accepted;
         let policy = asker.flow_policy();
         let mut gate = FlowGate::new(asker, policy, Arc::clone(&proxy.desk), log);
-        let outcome = resolver::serve_tcp(proxy, client, &mut gate).await;
-        ended(gate, outcome.is_ok())
+        let served = resolver::serve_tcp(proxy, client, &mut gate).await;
+        Ended::of(gate, outcome(served.is_ok()))
     }
 
     /// The connect-level verdict.
@@ -214,12 +241,15 @@ struct Admitted<'p> {
 
 impl Admitted<'_> {
     /// Looks at the first bytes, and serves the protocol that they are of.
-    async fn open_and_serve(self) -> Ended {
+    async fn open_and_serve(self) -> Opened {
         let port = self.permit.destination().port();
         match first_bytes(&self.client, port).await {
-            Detection::Http => self.serve_http().await,
-            Detection::Postgres => self.serve_postgres().await,
-            other => self.serve_opaque(other.looks_like()).await,
+            Detection::Http => Opened::Over(self.serve_http().await),
+            Detection::Postgres => Opened::Over(self.serve_postgres().await),
+            other => match self.open_opaque(other.looks_like()).await {
+                Ok(stream) => Opened::Stream(stream),
+                Err(ended) => Opened::Over(ended),
+            },
         }
     }
 
@@ -252,8 +282,8 @@ impl Admitted<'_> {
                     cancels: &proxy.cancels,
                     columns_masked: gate.masks_columns(),
                 };
-                let outcome = postgres::serve(client, upstream, &mut gate, &[], facts).await;
-                ended(gate, outcome.is_ok())
+                let served = postgres::serve(client, upstream, &mut gate, &[], facts).await;
+                Ended::of(gate, outcome(served.is_ok()))
             }
             Err(error) => {
                 let refusal = unreachable(&permit, &error);
@@ -269,9 +299,9 @@ impl Admitted<'_> {
         }
     }
 
-    async fn serve_opaque(self, looks_like: &str) -> Ended {
+    async fn open_opaque(self, looks_like: &str) -> Result<Stream, Ended> {
         let Self {
-            mut client,
+            client,
             mut gate,
             permit,
             ..
@@ -287,22 +317,44 @@ impl Admitted<'_> {
         };
         if judged.is_err() {
             reset(&client);
-            return Ended::of(gate, Outcome::Refused);
+            return Err(Ended::of(gate, Outcome::Refused));
         }
-        let mut upstream = match dial(&permit).await {
+        let upstream = match dial(&permit).await {
             Ok(upstream) => upstream,
             Err(error) => {
                 gate.refused(&unreachable(&permit, &error));
                 reset(&client);
-                return Ended::of(gate, Outcome::Failed);
+                return Err(Ended::of(gate, Outcome::Failed));
             }
         };
+        Ok(Stream {
+            client,
+            upstream,
+            account: gate.into_account(),
+        })
+    }
+}
+
+/// A stream that is not understood, and may pass.
+struct Stream {
+    client: TcpStream,
+    upstream: TcpStream,
+    account: Account,
+}
+
+impl Stream {
+    async fn relay(self) -> Ended {
+        let Self {
+            mut client,
+            mut upstream,
+            mut account,
+        } = self;
         let passed = RefCell::new((0, 0));
-        let outcome = relay(&mut client, &mut upstream, &passed).await;
+        let served = relay(&mut client, &mut upstream, &passed).await;
         let (up, down) = passed.into_inner();
-        gate.passed(Direction::Up, up);
-        gate.passed(Direction::Down, down);
-        ended(gate, outcome.is_ok())
+        account.passed(Direction::Up, up);
+        account.passed(Direction::Down, down);
+        Ended::settled(account, outcome(served.is_ok()))
     }
 }
 
@@ -328,72 +380,6 @@ impl RefusedFlow {
     }
 }
 
-/// A flow at its end.
-struct Ended {
-    by: Recorded,
-    outcome: Outcome,
-}
-
-enum Recorded {
-    Gate(Box<FlowGate>),
-    Log(Log),
-}
-
-impl Ended {
-    fn of(gate: FlowGate, outcome: Outcome) -> Self {
-        Self {
-            by: Recorded::Gate(Box::new(gate)),
-            outcome,
-        }
-    }
-
-    fn bare(log: Log, outcome: Outcome) -> Self {
-        Self {
-            by: Recorded::Log(log),
-            outcome,
-        }
-    }
-
-    fn close(self) {
-        match self.by {
-            Recorded::Gate(gate) => gate.close(self.outcome),
-            Recorded::Log(log) => {
-                let closed = EventKind::Closed {
-                    outcome: self.outcome,
-                    bytes_up: 0,
-                    bytes_down: 0,
-                };
-                if let Err(error) = log.append(vec![closed]) {
-                    tracing::error!(%error, "a closing record is missing");
-                }
-            }
-        }
-    }
-}
-
-fn ended(gate: FlowGate, well: bool) -> Ended {
-    Ended::of(
-        gate,
-        if well {
-            Outcome::Closed
-        } else {
-            Outcome::Failed
-        },
-    )
-}
-
-fn refused_unjudged(log: Log, opened: EventKind, refusal: Refusal) -> Ended {
-    let refused = EventKind::Refused {
-        refusal,
-        kernel: None,
-        expected: false,
-    };
-    if let Err(error) = log.append(vec![opened, refused]) {
-        tracing::error!(%error, "a refused connection is not in the record");
-    }
-    Ended::bare(log, Outcome::Refused)
-}
-
 /// Dials what the permit permits: without one there is no way to a server.
 async fn dial(permit: &Permit) -> std::io::Result<TcpStream> {
     let connect = TcpStream::connect(permit.destination());
@@ -407,27 +393,4 @@ async fn dial(permit: &Permit) -> std::io::Result<TcpStream> {
 fn unreachable(permit: &Permit, error: &std::io::Error) -> Refusal {
     let message = format!("{} cannot be reached: {error}", permit.destination());
     Refusal::of(Cause::UpstreamUnreachable, message)
-}
-
-/// What the first bytes look like. They stay in the socket.
-async fn first_bytes(client: &TcpStream, port: u16) -> Detection {
-    let deadline = Instant::now() + FIRST_BYTES_WAIT;
-    let mut buffer = [0; MAX_PEEK];
-    let mut seen = 0;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let n = match tokio::time::timeout(left, client.peek(&mut buffer)).await {
-            Ok(Ok(n)) => n,
-            Ok(Err(_)) | Err(_) => return Detection::NeedMore,
-        };
-        let found = detect(buffer.get(..n).unwrap_or_default(), port);
-        if found != Detection::NeedMore || n == 0 || n == MAX_PEEK || left.is_zero() {
-            return found;
-        }
-        if n == seen {
-            // The same bytes are still there, and the socket stays readable: look again later.
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        }
-        seen = n;
-    }
 }

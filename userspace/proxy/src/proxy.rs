@@ -109,11 +109,13 @@ impl Proxy {
         }
     }
 
-    /// Takes a place for a flow; `None` at the limit.
-    pub(crate) fn take_place(self: &Arc<Self>) -> Option<FlowPlace> {
+    /// Takes a place for a flow, counted in `thread` too; `None` at the limit.
+    pub(crate) fn take_place(self: &Arc<Self>, thread: &Arc<AtomicUsize>) -> Option<FlowPlace> {
         let open = self.flows.fetch_add(1, Ordering::AcqRel);
+        thread.fetch_add(1, Ordering::Relaxed);
         let place = FlowPlace {
             proxy: Arc::clone(self),
+            thread: Arc::clone(thread),
         };
         if open >= crate::limits::MAX_FLOWS {
             self.over_limit.fetch_add(1, Ordering::Relaxed);
@@ -126,10 +128,12 @@ impl Proxy {
 /// The place of an open flow.
 pub(crate) struct FlowPlace {
     proxy: Arc<Proxy>,
+    thread: Arc<AtomicUsize>,
 }
 
 impl Drop for FlowPlace {
     fn drop(&mut self) {
         self.proxy.flows.fetch_sub(1, Ordering::AcqRel);
+        self.thread.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -1,15 +1,18 @@
-//! Bytes both ways, as they are: a buffer that is taken only while data flows, then splice.
+//! Bytes both ways, as they are: through a buffer that all flows of a thread share, then splice.
 //!
 //! The first [`SPLICE_AFTER`] bytes of a direction go through user space; what goes on longer
 //! is a bulk transfer and goes through a pipe in the kernel (splice(2)), which comes from a
 //! pool of the thread, because making one costs more than a short flow.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice};
-use tokio::io::{AsyncWriteExt, Interest};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, AsyncWriteExt as _, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
@@ -19,9 +22,13 @@ const SPLICE_AFTER: u64 = 256 * 1024;
 const PIPE_BYTES: i32 = 1024 * 1024;
 /// Pipes that a thread keeps for the next bulk transfer.
 const POOLED_PIPES: usize = 16;
-/// First and largest size of the buffer in user space, bytes.
-const SMALL_BUFFER: usize = 4 * 1024;
-const LARGE_BUFFER: usize = 64 * 1024;
+/// Bytes that are read at once in user space.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+thread_local! {
+    /// Flows of a thread take turns with it: one that is idle holds no buffer.
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; BUFFER_BYTES]);
+}
 
 /// Relays until both sides are done. `passed` is told of bytes as they pass (up, down).
 ///
@@ -67,33 +74,41 @@ async fn copy_in_user_space(
     to: &mut WriteHalf<'_>,
     passed: &impl Fn(u64),
 ) -> io::Result<After> {
-    let mut total = 0u64;
-    let mut size = SMALL_BUFFER;
+    let mut total = 0;
+    let mut rest = Vec::new();
     while total < SPLICE_AFTER {
-        from.readable().await?;
-        let mut buffer = vec![0; size];
-        // An idle flow holds no buffer: it is taken when data is there.
-        loop {
-            match from.try_read(&mut buffer) {
-                Ok(0) => return Ok(After::End),
-                Ok(n) => {
-                    to.write_all(buffer.get(..n).unwrap_or_default()).await?;
-                    passed(n as u64);
-                    total += n as u64;
-                    if n == size && size < LARGE_BUFFER {
-                        size = LARGE_BUFFER;
-                        buffer.resize(size, 0);
-                    }
-                    if total >= SPLICE_AFTER {
-                        return Ok(After::Bulk);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
+        let taken = poll_fn(|cx| pass_on(cx, from, to, &mut rest)).await?;
+        if taken == 0 {
+            return Ok(After::End);
         }
+        if !rest.is_empty() {
+            to.write_all(&rest).await?;
+            rest = Vec::new();
+        }
+        passed(taken);
+        total += taken;
     }
     Ok(After::Bulk)
+}
+
+/// Reads what is there and writes it; what the other side does not take at once goes to `rest`.
+fn pass_on(
+    cx: &mut Context<'_>,
+    from: &mut ReadHalf<'_>,
+    to: &mut WriteHalf<'_>,
+    rest: &mut Vec<u8>,
+) -> Poll<io::Result<u64>> {
+    BUFFER.with_borrow_mut(|buffer| {
+        let mut read = ReadBuf::new(buffer);
+        ready!(Pin::new(from).poll_read(cx, &mut read))?;
+        let bytes = read.filled();
+        let written = match Pin::new(to).poll_write(cx, bytes) {
+            Poll::Ready(written) => written?,
+            Poll::Pending => 0,
+        };
+        rest.extend_from_slice(bytes.get(written..).unwrap_or_default());
+        Poll::Ready(Ok(bytes.len() as u64))
+    })
 }
 
 async fn copy_in_kernel(
@@ -105,7 +120,7 @@ async fn copy_in_kernel(
     let from: &TcpStream = from.as_ref();
     let to: &TcpStream = to.as_ref();
     let flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
-    let most = usize::try_from(PIPE_BYTES).unwrap_or(LARGE_BUFFER);
+    let most = usize::try_from(PIPE_BYTES).unwrap_or(BUFFER_BYTES);
     loop {
         let fill = || {
             Ok(splice(

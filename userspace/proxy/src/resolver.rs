@@ -19,7 +19,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::gate::{Asker, FlowGate, Log};
+use crate::account::Log;
+use crate::gate::{Asker, FlowGate};
 use crate::job::RunningJob;
 use crate::limits::{MAX_QUESTIONS, NAMES_IDLE};
 use crate::proxy::Proxy;
@@ -117,7 +118,7 @@ async fn answer_datagram(proxy: &Proxy, peer: SocketAddr, message: &[u8]) -> Opt
         }
     };
     let answer = answer(proxy, &mut gate, message).await;
-    gate.close(Outcome::Closed);
+    gate.into_account().close(Outcome::Closed);
     answer.map(|answer| fit_datagram(message, answer))
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Recording {
     id: SessionId,
     /// `None` before the first event and after the last.
     live: Option<Arc<Live>>,
+    /// Events that go with the next write.
+    later: Vec<Event>,
     next: u64,
     last: u64,
     /// Position behind the last event.
@@ -53,6 +55,7 @@ impl Recording {
             store,
             id: SessionId::new(),
             live: None,
+            later: Vec::new(),
             next: 0,
             last: NONE,
             end: 0,
@@ -66,7 +69,9 @@ impl Recording {
         if self.closed || closes.is_some_and(|at| at + 1 < kinds.len()) {
             return Err(StoreError::SessionClosed);
         }
-        let events = self.events(kinds);
+        let mut events = std::mem::take(&mut self.later);
+        let at = Timestamp::now();
+        events.extend(kinds.into_iter().map(|kind| self.event(kind, at)));
         let Some(start) = events.first() else {
             return Ok(first);
         };
@@ -80,23 +85,23 @@ impl Recording {
                 Ok(first)
             }
             Err(error) => {
+                self.next = start.seq;
                 self.live = Some(live);
                 Err(error)
             }
         }
     }
 
-    fn events(&self, kinds: Vec<EventKind>) -> Vec<Event> {
-        let at = Timestamp::now();
-        let numbered = kinds.into_iter().zip(self.next..);
-        numbered
-            .map(|(kind, seq)| Event {
-                session: self.id,
-                seq,
-                at,
-                kind,
-            })
-            .collect()
+    /// The next event of the session.
+    fn event(&mut self, kind: EventKind, at: Timestamp) -> Event {
+        let seq = self.next;
+        self.next = seq.saturating_add(1);
+        Event {
+            session: self.id,
+            seq,
+            at,
+            kind,
+        }
     }
 
     fn place(&self, events: &[Event]) -> Result<Placed> {
@@ -109,7 +114,6 @@ impl Recording {
     }
 
     fn written(&mut self, live: Arc<Live>, events: &[Event], placed: Placed, closes: bool) {
-        self.next = self.next.saturating_add(events.len() as u64);
         self.last = placed.last;
         self.end = placed.end;
         let mut folded = live.folded.lock();
@@ -136,6 +140,13 @@ impl SessionLog for Recording {
             self.store.failed(&error);
             error.into()
         })
+    }
+
+    fn later(&mut self, event: EventKind) -> u64 {
+        let event = self.event(event, Timestamp::now());
+        let number = event.seq;
+        self.later.push(event);
+        number
     }
 
     fn synced(&self) -> Synced {
