@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
+use jiff::Timestamp;
 use sluice_flow::ports::{Held, Person};
 
 use crate::peer::{Peer, person};
@@ -71,7 +72,8 @@ impl Caller {
 
     /// Whether they, being in `groups`, may see a held operation.
     pub(crate) fn may_see(&self, held: &Held, groups: &[String]) -> bool {
-        self.admin || held.terms.from.iter().any(|asked| groups.contains(asked))
+        let asked = held.groups(Timestamp::now());
+        self.admin || asked.iter().any(|asked| groups.contains(asked))
     }
 }
 

@@ -109,6 +109,7 @@ impl ApprovalDesk for Fake {
                 remember: Remember::Operation,
                 reason_required: false,
                 message: None,
+                escalate: None,
             },
             agreed: Vec::new(),
             lineage: Lineage::default(),

@@ -147,6 +147,15 @@ pub struct Held {
     pub lineage: Lineage,
 }
 
+impl Held {
+    /// The groups that may answer it at `now`.
+    #[must_use]
+    pub fn groups(&self, now: Timestamp) -> Vec<String> {
+        let waited = Duration::try_from(now.duration_since(self.asked)).unwrap_or_default();
+        self.terms.groups(waited)
+    }
+}
+
 /// A person who answers, as the unix socket's peer credentials and the group database tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {

@@ -49,6 +49,32 @@ pub struct ApprovalTerms {
     pub reason_required: bool,
     /// For the person at the build log.
     pub message: Option<String>,
+    /// Who may answer as well when it waited for some time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalate: Option<Escalation>,
+}
+
+/// Others who may answer an operation that nobody answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Escalation {
+    /// How long it waited then; shorter than the timeout.
+    pub after: Duration,
+    /// Groups of which an approver may be a member from then on.
+    pub to: Vec<String>,
+}
+
+impl ApprovalTerms {
+    /// The groups that may answer an operation which has waited so long.
+    #[must_use]
+    pub fn groups(&self, waited: Duration) -> Vec<String> {
+        let mut groups = self.from.clone();
+        if let Some(escalation) = &self.escalate
+            && waited >= escalation.after
+        {
+            groups.extend(escalation.to.iter().cloned());
+        }
+        groups
+    }
 }
 
 /// What happens to an operation. Strictest last: `max` of several is the strictest.

@@ -1,6 +1,6 @@
 //! What one layer says, and how several of them become one.
 
-use sluice_flow::verdict::{ApprovalTerms, Payload};
+use sluice_flow::verdict::{ApprovalTerms, Escalation, Payload};
 use smallvec::SmallVec;
 
 use crate::job::{Fallback, JobRule};
@@ -129,11 +129,22 @@ fn both(mut a: ApprovalTerms, b: ApprovalTerms) -> Option<ApprovalTerms> {
         a.remember = b.remember;
     }
     a.reason_required |= b.reason_required;
+    a.escalate = match (a.escalate, b.escalate) {
+        (Some(a), Some(b)) => escalated_by_both(a, b),
+        _ => None,
+    };
     a.message = match (a.message, b.message) {
         (Some(a), Some(b)) if a != b => Some(format!("{a}; {b}")),
         (a, b) => a.or(b),
     };
     Some(a)
+}
+
+/// Others may answer when both rules let them, and from then on.
+fn escalated_by_both(mut a: Escalation, b: Escalation) -> Option<Escalation> {
+    a.to.retain(|group| b.to.contains(group));
+    a.after = a.after.max(b.after);
+    (!a.to.is_empty()).then_some(a)
 }
 
 /// What is said to an operation: by the rules that decide, and by all of them.

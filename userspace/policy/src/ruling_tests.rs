@@ -12,6 +12,7 @@ fn terms(from: &[&str]) -> ApprovalTerms {
         remember: Remember::Operation,
         reason_required: false,
         message: None,
+        escalate: None,
     }
 }
 
@@ -63,6 +64,34 @@ fn the_strictest_of_all_terms() {
         },
         want
     );
+}
+
+#[test]
+fn others_are_asked_when_all_rules_ask_them() {
+    let escalation = |minutes: u64, to: &[&str]| Escalation {
+        after: Duration::from_secs(60 * minutes),
+        to: to.iter().map(|g| (*g).to_owned()).collect(),
+    };
+    for (a, b, want) in [
+        (
+            Some(escalation(1, &["leads", "ops"])),
+            Some(escalation(2, &["leads"])),
+            Some(escalation(2, &["leads"])),
+        ),
+        (
+            Some(escalation(1, &["leads"])),
+            Some(escalation(1, &["ops"])),
+            None,
+        ),
+        (Some(escalation(1, &["leads"])), None, None),
+        (None, None, None),
+    ] {
+        let with = |escalate| ApprovalTerms {
+            escalate,
+            ..terms(&["dba"])
+        };
+        assert_eq!(both(with(a), with(b)).unwrap().escalate, want);
+    }
 }
 
 #[test]

@@ -175,11 +175,13 @@ fn check(
     reason: Option<&str>,
 ) -> Result<(), AnswerError> {
     let terms = &waiting.held.terms;
-    if waiting.held.expires <= Timestamp::now() {
+    let now = Timestamp::now();
+    if waiting.held.expires <= now {
         return Err(AnswerError::Unknown);
     }
-    if !person.groups.iter().any(|group| terms.from.contains(group)) {
-        return Err(AnswerError::NotAsked(terms.from.clone()));
+    let groups = waiting.held.groups(now);
+    if !person.groups.iter().any(|group| groups.contains(group)) {
+        return Err(AnswerError::NotAsked(groups));
     }
     if agree && person.uid == waiting.held.job.uid {
         return Err(AnswerError::OwnJob);

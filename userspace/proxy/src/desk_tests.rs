@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use sluice_flow::session::OperationRecord;
-use sluice_flow::verdict::ApprovalTerms;
+use sluice_flow::verdict::{ApprovalTerms, Escalation};
 use sluice_flow::{Job, Lineage};
 use uuid::Uuid;
 
@@ -37,6 +37,7 @@ fn held(job: &Job, count: u32, remember: Remember) -> Held {
             remember,
             reason_required: false,
             message: None,
+            escalate: None,
         },
         agreed: Vec::new(),
         lineage: Lineage::default(),
@@ -66,6 +67,26 @@ fn one_agreement_releases_and_it_is_gone_from_the_desk() {
         desk.answer(id, &person(2, "dba"), true, None),
         Err(AnswerError::Unknown)
     );
+}
+
+#[test]
+fn others_may_answer_when_nobody_did_for_a_while() {
+    for (waited, want) in [
+        (30, Err(AnswerError::NotAsked(vec!["dba".to_owned()]))),
+        (60, Ok(0)),
+    ] {
+        let desk = Arc::new(Desk::default());
+        let mut request = held(&job(), 1, Remember::Operation);
+        request.asked = Timestamp::now() - Duration::from_secs(waited);
+        request.expires = Timestamp::now() + Duration::from_secs(600);
+        request.terms.escalate = Some(Escalation {
+            after: Duration::from_secs(60),
+            to: vec!["leads".to_owned()],
+        });
+        let id = request.id;
+        let _place = desk.ask(request).ok().unwrap();
+        assert_eq!(desk.answer(id, &person(1, "leads"), true, None), want);
+    }
 }
 
 #[test]

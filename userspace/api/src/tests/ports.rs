@@ -69,6 +69,7 @@ pub(super) fn held(id: u128, from: &str) -> Held {
             remember: Remember::Operation,
             reason_required: false,
             message: None,
+            escalate: None,
         },
         agreed: Vec::new(),
         lineage: Lineage::default(),

@@ -34,7 +34,7 @@ pub(crate) fn approvals(held: &[Held], now: Timestamp, paint: Paint) -> String {
             Cell::new(shortened(&process, 24)),
             Cell::new(shortened(&held.destination, 44)),
             Cell::new(format!("{} of {}", held.agreed.len(), held.terms.count)),
-            Cell::new(one_line(&held.terms.from.join(","))),
+            Cell::new(one_line(&held.groups(now).join(","))),
             Cell::new(operation_line(&held.operation, 80)).look(look::HEAD),
         ]);
     }

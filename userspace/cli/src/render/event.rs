@@ -226,10 +226,16 @@ pub(crate) fn asked_of(terms: &sluice_flow::ApprovalTerms) -> String {
         n => format!("{n} people"),
     };
     let within = jiff::SignedDuration::try_from(terms.timeout).unwrap_or(jiff::SignedDuration::MAX);
+    let others = terms.escalate.as_ref().map(|escalation| {
+        let after = jiff::SignedDuration::try_from(escalation.after);
+        let after = duration(after.unwrap_or(jiff::SignedDuration::MAX));
+        format!(", after {after} of {} too", escalation.to.join(" or "))
+    });
     format!(
-        "{people} of {} within {}",
+        "{people} of {} within {}{}",
         terms.from.join(" or "),
-        duration(within)
+        duration(within),
+        others.unwrap_or_default()
     )
 }
 

@@ -93,6 +93,7 @@ pub(crate) fn terms() -> ApprovalTerms {
         remember: Remember::Job,
         reason_required: false,
         message: Some("Ask in #dba".to_owned()),
+        escalate: None,
     }
 }
 

@@ -226,8 +226,22 @@ pub(crate) static APPROVE: Block = Block {
             "Whether an answer needs a reason.",
         ),
         key("message", Shape::Text, "For the person at the build log."),
+        key(
+            "escalate",
+            Shape::Block(&ESCALATE),
+            "Who may answer as well when it waited for some time.",
+        ),
     ],
-    later: &["escalate"],
+    later: &[],
+};
+
+pub(crate) static ESCALATE: Block = Block {
+    name: "escalate",
+    keys: &[
+        required("after", Shape::Duration, "How long it waited then."),
+        required("to", Shape::Texts, "Groups, beside those of `from`."),
+    ],
+    later: &[],
 };
 
 pub(crate) static THEN: Block = Block {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sluice_flow::ApprovalTerms;
-use sluice_flow::verdict::{Payload, Remember};
+use sluice_flow::verdict::{Escalation, Payload, Remember};
 
 use crate::diagnostic::Span;
 use crate::keys;
@@ -164,10 +164,14 @@ impl Reader<'_> {
             .find("from")
             .map(|node| self.groups(node))
             .unwrap_or_default();
+        let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
         let terms = ApprovalTerms {
+            escalate: fields
+                .find("escalate")
+                .and_then(|node| self.escalation(node, timeout)),
             from,
             count: count.and_then(|count| count.try_into().ok()).unwrap_or(1),
-            timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
+            timeout,
             remember: fields
                 .find("remember")
                 .and_then(|node| self.word(node, remember))
@@ -179,6 +183,26 @@ impl Reader<'_> {
             message: fields.find("message").and_then(|node| self.message(node)),
         };
         Some(Verb::Approve(Box::new(terms)))
+    }
+
+    fn escalation(&mut self, node: &Node, timeout: Duration) -> Option<Escalation> {
+        let fields = self.fields(node, &keys::ESCALATE)?;
+        let most = Duration::from_secs(MAX_APPROVAL_SECONDS);
+        let after = fields
+            .find("after")
+            .and_then(|node| self.duration(node, most))?;
+        let to = fields.find("to").map(|node| self.groups(node))?;
+        if after >= timeout {
+            let message = "it is denied before anybody else could answer";
+            let fix = "`after` shorter than `timeout`";
+            self.complaints.error_with_fix(node.span, message, fix);
+        }
+        if to.is_empty() {
+            let message = "`to` names no group";
+            self.complaints
+                .error_with_fix(node.span, message, "name groups: `to: [leads]`");
+        }
+        Some(Escalation { after, to })
     }
 
     fn groups(&mut self, node: &Node) -> Vec<String> {
