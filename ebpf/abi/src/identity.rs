@@ -30,7 +30,7 @@ pub mod tag {
     pub const INCOMPLETE: u32 = 1;
     /// This process is the root of its job.
     pub const ROOT: u32 = 2;
-    /// Found in a runner's cgroup without a tag of its own.
+    /// Found in a runner's cgroup without a tag of its own; with [`ROOT`]: it had just come in.
     pub const ADOPTED: u32 = 4;
     /// PROCESSES was full: the process is a member by its cgroup only, and is refused. Never in
     /// PROCESSES, only in a [`super::Member`].
@@ -43,6 +43,9 @@ pub mod tag {
 pub struct Runner {
     /// The job that untagged processes in it belong to.
     pub job: u64,
+    /// An untagged process that started at or after this, nanoseconds since boot, came in from
+    /// outside: its first exec here is a root. `u64::MAX`: none is.
+    pub since: u64,
     /// Bits of [`runner`].
     pub flags: u32,
     /// Always 0.
@@ -72,5 +75,5 @@ pub struct Member {
 
 const _: () = assert!(size_of::<ProcessKey>() == 16);
 const _: () = assert!(size_of::<ProcessTag>() == 16);
-const _: () = assert!(size_of::<Runner>() == 16);
+const _: () = assert!(size_of::<Runner>() == 24);
 const _: () = assert!(size_of::<Member>() == 32);

@@ -23,7 +23,7 @@ pub use socket::{FlowKey, Origin, SocketTag, kind};
 pub use state::{Counter, STATE_OPEN_WHEN_DOWN, State};
 
 /// Names the layout of everything in this crate; raised with every change of it.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Processes of all jobs that can be members at the same time.
 pub const PROCESSES_MAX: u32 = 65_536;

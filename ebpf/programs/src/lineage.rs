@@ -39,15 +39,27 @@ pub fn forked(child: u64) -> Option<()> {
     });
     let unseen = if told { 0 } else { tag::INCOMPLETE };
     let flags = (parent.flags & tag::INCOMPLETE) | unseen;
-    remember(
-        &child,
-        &ProcessTag {
-            job: parent.job,
-            ordinal: 0,
-            flags,
-        },
-    );
+    let tag = ProcessTag {
+        job: parent.job,
+        ordinal: 0,
+        flags,
+    };
+    if !remember(&child, &tag) {
+        no_more_roots(state);
+    }
     Some(())
+}
+
+/// A member's child has no tag: in this cgroup it could pass for one that comes from outside.
+#[inline(always)]
+fn no_more_roots(state: &State) {
+    let Some((cgroup, _)) = runner(state) else {
+        return;
+    };
+    if let Some(runner) = RUNNERS.get_ptr_mut(cgroup) {
+        // SAFETY: a value of the map; every writer in the kernel writes the same.
+        unsafe { (*runner).since = u64::MAX };
+    }
 }
 
 /// `sched_process_exec`: runs in the process, with its new image in place.
@@ -67,6 +79,8 @@ pub fn executed(task: u64, bprm: u64) -> Option<()> {
             let (cgroup, runner) = runner(state)?;
             let flags = if took_root(cgroup) {
                 tag::ROOT
+            } else if process.started >= runner.since {
+                tag::ROOT | tag::ADOPTED
             } else {
                 tag::ADOPTED | tag::INCOMPLETE
             };
@@ -89,8 +103,8 @@ pub fn executed(task: u64, bprm: u64) -> Option<()> {
     Some(())
 }
 
-/// Whether the job of this cgroup has no root yet; it has one then. Who comes later without a tag
-/// found PROCESSES full, or was put there from outside: never a root.
+/// Whether the job of this cgroup has no root yet; it has one then. Who comes later into the cgroup
+/// of one job without a tag found PROCESSES full, or was put there from outside: never a root.
 #[inline(always)]
 fn took_root(cgroup: u64) -> bool {
     let Some(runner) = RUNNERS.get_ptr_mut(cgroup) else {

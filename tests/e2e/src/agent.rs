@@ -56,15 +56,16 @@ impl Agent {
         Ok(())
     }
 
-    /// Starts a shell script in it.
+    /// Starts a command in it: who comes in executes it, as where systemd starts a unit.
     ///
     /// # Errors
     /// When there is no shell.
-    pub fn start(&self, script: &str) -> anyhow::Result<(Child, Lines)> {
+    pub fn start(&self, command: &str) -> anyhow::Result<(Child, Lines)> {
         let procs = self.cgroup().join("cgroup.procs");
+        let script = format!("echo 0 > {} && exec {command}", procs.display());
         let mut command = Command::new("sh");
         command
-            .args(["-c", &format!("echo 0 > {} && {script}", procs.display())])
+            .args(["-c", &script])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

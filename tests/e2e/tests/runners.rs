@@ -98,6 +98,11 @@ fn what_comes_below_a_runner_is_enforced_from_its_first_instruction() -> anyhow:
     for _ in 0..3 {
         agent.appear()?;
         jobs.push(is_taken_in(&scene, &agent, 1)?);
+        // It came in while we looked, so that all of it is known: rules need not say otherwise.
+        let (mut build, mut lines) = agent.start(&scene.asking("/open/x"))?;
+        until(&mut lines, OPEN, 1)?;
+        build.kill()?;
+        build.wait()?;
         agent.vanish()?;
     }
     ensure!(jobs.iter().all(|job| *job == jobs[0]), "{jobs:?}");

@@ -77,6 +77,18 @@ struct Ring {
     told_lost: u64,
 }
 
+/// Whose first exec in a registered cgroup is a root: seen whole from there on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Root {
+    /// Of a job: the cgroup is empty, and the first process that executes in it is its root.
+    First,
+    /// Of a runner: each process that starts from now on and comes in from outside. What ran
+    /// before is found.
+    Joining,
+    /// Of a job that has one: who comes now was put there.
+    Never,
+}
+
 impl Capture {
     /// Loads, attaches and pins. Links and maps that an earlier instance with this state directory
     /// left are taken over without a gap.
@@ -183,18 +195,22 @@ impl Capture {
         self.gate.lock().is_open()
     }
 
-    /// Makes members of all that is or comes into this cgroup or below it. `fresh`: the cgroup is
-    /// empty, so the first exec in it is the root of the job; else the lineage of what runs in it
-    /// says that it was found.
+    /// Makes members of all that is or comes into this cgroup or below it. The lineage of what is
+    /// no root of a job says that it was found.
     ///
     /// # Errors
     /// When it is not a cgroup, is too deep, or there are too many.
-    pub fn add_runner(&self, path: &Path, job: JobTag, fresh: bool) -> Result<(), CaptureError> {
+    pub fn add_runner(&self, path: &Path, job: JobTag, root: Root) -> Result<(), CaptureError> {
         let level = level_of(path, &self.cgroup_root)?;
         let id = id_of(path)?;
-        let flags = if fresh { sluice_abi::runner::FRESH } else { 0 };
+        let (flags, since) = match root {
+            Root::First => (sluice_abi::runner::FRESH, u64::MAX),
+            Root::Joining => (0, boot_ns()),
+            Root::Never => (0, u64::MAX),
+        };
         let runner = Runner {
             job: job.0,
+            since,
             flags,
             pad: 0,
         };

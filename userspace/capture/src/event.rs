@@ -98,7 +98,7 @@ fn started(event: &ExecEvent, parts: &[u8]) -> Option<Started> {
         uid: event.uid,
         cgroup: event.cgroup,
         root: flags & tag::ROOT != 0 && event.head.member.ordinal == 1,
-        found: flags & tag::ADOPTED != 0 && event.head.member.ordinal == 1,
+        found: flags & (tag::ADOPTED | tag::ROOT) == tag::ADOPTED && event.head.member.ordinal == 1,
         at: event.head.at,
     })
 }

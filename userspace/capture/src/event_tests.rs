@@ -137,6 +137,7 @@ fn the_root_of_a_job_is_its_first_image_only() {
         (1, tag::ROOT, true, false),
         (2, tag::ROOT, false, false),
         (1, tag::ADOPTED | tag::INCOMPLETE, false, true),
+        (1, tag::ADOPTED | tag::ROOT, true, false),
         (2, tag::ADOPTED | tag::INCOMPLETE, false, false),
         (1, 0, false, false),
     ] {

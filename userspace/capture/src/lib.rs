@@ -24,7 +24,7 @@ mod offsets;
 mod origin;
 mod plain;
 
-pub use capture::{Capture, DRAIN_MAX, MEMBERS_MAX, Options};
+pub use capture::{Capture, DRAIN_MAX, MEMBERS_MAX, Options, Root};
 pub use cgroup::JobCgroup;
 pub use error::CaptureError;
 pub use event::decode;

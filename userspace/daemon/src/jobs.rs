@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use parking_lot::{Mutex, RwLock};
-use sluice_capture::{Capture, JobCgroup, process_of};
+use sluice_capture::{Capture, JobCgroup, Root, process_of};
 use sluice_flow::kernel::JobTag;
 use sluice_flow::ports::{JobRequest, JobTicket, Person};
 use sluice_flow::{Job, JobId, ProcessId};
@@ -165,8 +165,12 @@ impl Jobs {
         if self.capture.runners()?.contains(&(cgroup.id(), kept.tag)) {
             return Ok(());
         }
-        let fresh = cgroup.is_empty();
-        Ok(self.capture.add_runner(cgroup.path(), kept.tag, fresh)?)
+        let root = if cgroup.is_empty() {
+            Root::First
+        } else {
+            Root::Never
+        };
+        Ok(self.capture.add_runner(cgroup.path(), kept.tag, root)?)
     }
 
     /// Takes a job out: what comes from it now is refused.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use parking_lot::Mutex;
-use sluice_capture::Capture;
+use sluice_capture::{Capture, Root};
 use sluice_flow::kernel::JobTag;
 use sluice_flow::ports::Enforcement;
 use sluice_flow::{Job, JobId};
@@ -134,8 +134,7 @@ impl Taken {
         let there = self.cgroup.as_deref().ok().and_then(id_of);
         let state = match (there, self.cgroup.as_deref()) {
             (Some(id), _) if self.state == State::In(id) => return,
-            // Never `fresh`: whoever came first may have been there before us.
-            (Some(id), Ok(path)) => match capture.add_runner(path, self.tag, false) {
+            (Some(id), Ok(path)) => match capture.add_runner(path, self.tag, Root::Joining) {
                 Ok(()) => State::In(id),
                 Err(error) => State::Failed(error.to_string()),
             },

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use sluice_api::{ApiOptions, Server, socket_path};
-use sluice_capture::{Capture, JobCgroup, Listeners as KernelListeners, Options};
+use sluice_capture::{Capture, JobCgroup, Listeners as KernelListeners, Options, Root};
 use sluice_flow::kernel::JobTag;
 use sluice_flow::ports::Recorder;
 use sluice_flow::{BootId, LineageTable};
@@ -98,7 +98,7 @@ impl Running {
 
         remove_stale_probes(capture.cgroup_root());
         let probe_cgroup = JobCgroup::create(&format!("probe-{}", std::process::id()))?;
-        capture.add_runner(probe_cgroup.path(), JobTag::PROBE, true)?;
+        capture.add_runner(probe_cgroup.path(), JobTag::PROBE, Root::First)?;
         let heart = Heart::start(
             Arc::clone(&capture),
             Arc::clone(&store),

@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;
 
-use sluice_capture::{Capture, JobCgroup, cgroup};
+use sluice_capture::{Capture, JobCgroup, Root, cgroup};
 use sluice_flow::kernel::JobTag;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
@@ -248,7 +248,9 @@ fn what_ran_before_goes_on_with_its_own_connection_and_what_it_starts_does_not()
     let mut word = [0; 4];
     end.read_exact(&mut word).unwrap();
     let capture = Capture::start(&options(state.path(), false)).unwrap();
-    capture.add_runner(group.path(), JobTag(9), false).unwrap();
+    capture
+        .add_runner(group.path(), JobTag(9), Root::Never)
+        .unwrap();
     agent.stdin.take().unwrap().write_all(b"go").unwrap();
     end.read_exact(&mut word).unwrap();
     assert_eq!(results(agent), ["ok", "ok", "ok"]);

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use sluice_capture::{Capture, JobCgroup, Listeners, MEMBERS_MAX, Options, cgroup};
+use sluice_capture::{Capture, JobCgroup, Listeners, MEMBERS_MAX, Options, Root, cgroup};
 use sluice_flow::kernel::{JobTag, KernelEvent, KernelRefusal, Origin, Transport};
 use sluice_flow::ports::Origins as _;
 use socket2::SockRef;
@@ -84,7 +84,7 @@ impl Bench {
         let capture = Capture::start(&options).unwrap();
         let cgroup = JobCgroup::create(&unique()).unwrap();
         let job = JobTag(u64::from(NUMBER.fetch_add(1, Ordering::Relaxed)) + 1);
-        capture.add_runner(cgroup.path(), job, true).unwrap();
+        capture.add_runner(cgroup.path(), job, Root::First).unwrap();
         let bench = Self {
             capture,
             cgroup,

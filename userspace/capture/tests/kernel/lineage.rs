@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use sluice_capture::{Capture, JobCgroup, cgroup};
+use sluice_capture::{Capture, JobCgroup, Root, cgroup};
 use sluice_flow::ArgvState;
 use sluice_flow::kernel::{JobTag, KernelEvent, Started};
 
@@ -160,7 +160,9 @@ fn what_ran_before_is_found_and_says_so() {
     while group.is_empty() {
         std::thread::yield_now();
     }
-    capture.add_runner(group.path(), JobTag(77), false).unwrap();
+    capture
+        .add_runner(group.path(), JobTag(77), Root::Joining)
+        .unwrap();
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
     let pid = child.id();
     child.wait().unwrap();
@@ -182,6 +184,30 @@ fn what_ran_before_is_found_and_says_so() {
             .1,
         1
     );
+}
+
+#[test]
+fn who_comes_into_a_runner_is_a_root() {
+    if !possible() {
+        return;
+    }
+    let state = tempfile::tempdir().unwrap();
+    let capture = Capture::start(&options(state.path(), false)).unwrap();
+    let group = JobCgroup::create(&unique()).unwrap();
+    let slice = group.path().join("agent.service");
+    std::fs::create_dir(&slice).unwrap();
+    capture
+        .add_runner(group.path(), JobTag(78), Root::Joining)
+        .unwrap();
+    for _ in 0..2 {
+        let mut agent = shell(&slice, Path::new("/"), "/bin/true a job; :");
+        agent.wait().unwrap();
+        let events = capture.drain();
+        let images = images(&events);
+        assert_eq!(images.len(), 2, "{events:?}");
+        assert!(images[0].root && !images[0].found, "{images:?}");
+        assert!(!images[1].root && !images[1].found, "{images:?}");
+    }
 }
 
 #[test]

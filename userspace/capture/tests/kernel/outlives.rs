@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 
-use sluice_capture::{Capture, CaptureError, JobCgroup};
+use sluice_capture::{Capture, CaptureError, JobCgroup, Root};
 use sluice_flow::kernel::JobTag;
 
 use crate::harness::{Bench, LONG, RESULT, command, options, possible, results, spawn_in, unique};
@@ -13,7 +13,7 @@ use crate::member::say;
 pub(crate) fn hold(state: &str, group: &str) {
     let capture = Capture::start(&options(Path::new(state), true)).unwrap();
     capture
-        .add_runner(Path::new(group), JobTag(5), true)
+        .add_runner(Path::new(group), JobTag(5), Root::First)
         .unwrap();
     let links: Vec<_> = capture
         .hooks()
@@ -176,7 +176,9 @@ fn leftovers_of_a_killed_instance_can_be_removed() {
     let state = tempfile::tempdir().unwrap();
     let group = JobCgroup::create(&unique()).unwrap();
     let capture = Capture::start(&options(state.path(), true)).unwrap();
-    capture.add_runner(group.path(), JobTag(5), true).unwrap();
+    capture
+        .add_runner(group.path(), JobTag(5), Root::First)
+        .unwrap();
     drop(capture);
     assert_eq!(
         results(spawn_in(group.path(), "connect 127.9.9.9:8080")),
@@ -204,7 +206,9 @@ fn an_open_configuration_lets_pass_while_down_and_turns_while_up() {
         ..options(state.path(), false)
     };
     let capture = Capture::start(&open).unwrap();
-    capture.add_runner(group.path(), JobTag(5), true).unwrap();
+    capture
+        .add_runner(group.path(), JobTag(5), Root::First)
+        .unwrap();
     let server = std::net::TcpListener::bind("127.9.9.9:0").unwrap();
     let target = server.local_addr().unwrap();
     assert_eq!(
