@@ -130,7 +130,7 @@ fn both(mut a: ApprovalTerms, b: ApprovalTerms) -> Option<ApprovalTerms> {
     }
     a.reason_required |= b.reason_required;
     a.escalate = match (a.escalate, b.escalate) {
-        (Some(a), Some(b)) => escalated_by_both(a, b),
+        (Some(a), Some(b)) => escalated_by_both(a, &b),
         _ => None,
     };
     a.message = match (a.message, b.message) {
@@ -141,7 +141,7 @@ fn both(mut a: ApprovalTerms, b: ApprovalTerms) -> Option<ApprovalTerms> {
 }
 
 /// Others may answer when both rules let them, and from then on.
-fn escalated_by_both(mut a: Escalation, b: Escalation) -> Option<Escalation> {
+fn escalated_by_both(mut a: Escalation, b: &Escalation) -> Option<Escalation> {
     a.to.retain(|group| b.to.contains(group));
     a.after = a.after.max(b.after);
     (!a.to.is_empty()).then_some(a)
