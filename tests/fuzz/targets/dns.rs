@@ -31,7 +31,7 @@ fuzz_target!(|input: &[u8]| {
     };
     if let Ok(read) = answers(message, &asked) {
         stands_in(message, &read);
-        hides_keys(message, &asked, &read);
+        hides_keys(message, &asked);
         is_for_its_question_only(message, &asked);
         let mut end = 0;
         for chunk in cuts.of(message) {
@@ -112,14 +112,15 @@ fn stands_in(message: &[u8], read: &Answers) {
     }
 }
 
-/// Taking keys out of an answer changes nothing else that is read of it, and is done once.
-fn hides_keys(message: &[u8], asked: &Question, read: &Answers) {
+/// Taking keys out of an answer moves no byte. A name may point into what was changed: then
+/// another answer is read, or none, and so it is read afterwards.
+fn hides_keys(message: &[u8], asked: &Question) {
     let mut hidden = message.to_vec();
     hide_ech(&mut hidden).expect("an answer that was read");
-    assert_eq!(answers(&hidden, asked).as_ref(), Ok(read));
-    let once = hidden.clone();
-    hide_ech(&mut hidden).expect("the same answer");
-    assert_eq!(hidden, once);
+    assert_eq!(hidden.len(), message.len());
+    if let Ok(read) = answers(&hidden, asked) {
+        stands_in(&hidden, &read);
+    }
 }
 
 fn is_for_its_question_only(message: &[u8], asked: &Question) {

@@ -99,14 +99,15 @@ impl Asked {
         self.read(&read_framed(first, &mut stream).await?)
     }
 
-    /// Checks an answer, and gives it the id that the client waits for.
+    /// Checks an answer, and gives it the id that the client waits for. What is read of it is
+    /// what the client gets: a name may point into what was hidden.
     fn read(&self, answer: &[u8]) -> io::Result<(Vec<u8>, Answers)> {
-        let answers = dns::answers(answer, &self.question)
-            .map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault))?;
+        let broken = |fault| io::Error::new(io::ErrorKind::InvalidData, fault);
+        let mut hidden = answer.to_vec();
+        dns::hide_ech(&mut hidden).map_err(broken)?;
+        let answers = dns::answers(&hidden, &self.question).map_err(broken)?;
         let mut as_asked = self.client_id.to_vec();
-        as_asked.extend(answer.iter().skip(2));
-        dns::hide_ech(&mut as_asked)
-            .map_err(|fault| io::Error::new(io::ErrorKind::InvalidData, fault))?;
+        as_asked.extend(hidden.iter().skip(2));
         Ok((as_asked, answers))
     }
 }
@@ -147,5 +148,33 @@ mod tests {
     fn a_message_at_the_limit_is_framed_and_one_over_is_not() {
         assert_eq!(framed(&vec![0; 65_535]).unwrap().len(), 65_537);
         assert!(framed(&vec![0; 65_536]).is_err());
+    }
+
+    /// A question for example.com, and an answer with an HTTPS record whose type another record's
+    /// name points at (RFC 1035 section 4.1.4): the root while it is 65, nothing once it is hidden.
+    fn pointing_at_a_type(parameter: u16) -> (Vec<u8>, Vec<u8>) {
+        let mut question = b"\0\x07\x01\0\0\x01\0\0\0\0\0\0".to_vec();
+        question.extend(b"\x07example\x03com\0\0\x41\0\x01");
+        let mut answer = question.clone();
+        answer.splice(2..8, *b"\x81\x80\0\x01\0\x02");
+        answer.extend(b"\xc0\x0c");
+        let at = u8::try_from(answer.len()).unwrap();
+        answer.extend(b"\0\x41\0\x01\0\0\0\x3c\0\x07\0\x01\0");
+        answer.extend(parameter.to_be_bytes());
+        answer.extend([0, 0]);
+        answer.extend([0xc0, at]);
+        answer.extend(b"\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01");
+        (question, answer)
+    }
+
+    #[test]
+    fn what_is_read_is_what_the_client_gets() {
+        for (parameter, passes) in [(1, true), (5, false)] {
+            let (question, mut answer) = pointing_at_a_type(parameter);
+            let asked = Asked::of(&dns::question(&question).unwrap(), &question);
+            answer.splice(..2, asked.message.iter().take(2).copied());
+            let read = asked.read(&answer);
+            assert_eq!(read.is_ok(), passes, "{parameter}: {read:?}");
+        }
     }
 }

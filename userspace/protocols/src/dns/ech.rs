@@ -15,7 +15,8 @@ const FIXED_BYTES: usize = 10;
 
 /// Makes each SVCB and HTTPS record of an answer that has an `ech` parameter, or that cannot be
 /// read, one of a type that nobody knows, in any section. Clients then connect as if there were
-/// none. No byte moves, so that compression pointers hold; a signature of the records does not.
+/// none. No byte moves, so that compression pointers hold, but for those that no honest server
+/// makes: into a type. So an answer is read after this. A signature of the records does not hold.
 ///
 /// # Errors
 /// A message that is malformed.
