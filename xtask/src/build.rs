@@ -13,6 +13,12 @@ pub(crate) const DEMO: &str = "sluice-demo";
 /// The program that measures.
 const BENCH: &str = "sluice-bench";
 
+/// Examples that measure what has no peer, by their packages: the bench runs them.
+const MEASURING_EXAMPLES: [(&str, &str); 2] = [
+    ("sluice-masking", "throughput"),
+    ("sluice-policy", "decide"),
+];
+
 /// Which of cargo's profiles to build with.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Profile {
@@ -60,6 +66,7 @@ pub(crate) fn bench(repo: &Repo, args: &[String]) -> Result<()> {
     require_package(repo, BENCH)?;
     setup::run(repo, Need::Bench, Show::WhatIsDone)?;
     build_packages(repo, Profile::RELEASE, &["sluice", BENCH])?;
+    build_examples(repo, &MEASURING_EXAMPLES)?;
     Run::new(repo.binary(BENCH, Profile::RELEASE.dir()), repo.root())
         .args(args)
         .envs(repo.environment(Profile::RELEASE.dir()))
@@ -73,6 +80,16 @@ fn build_packages(repo: &Repo, profile: Profile, packages: &[&str]) -> Result<()
         .args(profile.args())
         .args(packages.iter().flat_map(|package| ["--package", package]))
         .stream()
+}
+
+fn build_examples(repo: &Repo, examples: &[(&str, &str)]) -> Result<()> {
+    for (package, example) in examples {
+        Run::cargo(repo.root())
+            .args(["build", "--locked", "--release", "--package", package])
+            .args(["--example", example])
+            .stream()?;
+    }
+    Ok(())
 }
 
 fn require_package(repo: &Repo, name: &str) -> Result<()> {
