@@ -197,11 +197,6 @@ impl Reader<'_> {
             let fix = "`after` shorter than `timeout`";
             self.complaints.error_with_fix(node.span, message, fix);
         }
-        if to.is_empty() {
-            let message = "`to` names no group";
-            self.complaints
-                .error_with_fix(node.span, message, "name groups: `to: [leads]`");
-        }
         Some(Escalation { after, to })
     }
 

@@ -302,7 +302,7 @@ fn then() {
         ),
         (
             "{ approve: { from: dba, escalate: { to: leads } } }",
-            "`after` is missing",
+            "escalate needs `after`",
         ),
         (
             "{ approve: { from: dba, escalate: { after: 10m, to: leads } } }",
@@ -310,7 +310,7 @@ fn then() {
         ),
         (
             "{ approve: { from: dba, escalate: { after: 1m, to: [] } } }",
-            "names no group",
+            "an empty list matches nothing",
         ),
     ] {
         let got = error(&format!("rules:\n  - {{ name: r, then: {then} }}"));
