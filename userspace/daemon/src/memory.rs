@@ -5,10 +5,10 @@
 //! the state directory, like the bpffs beside it: root's alone, gone with the boot, and kept
 //! from swap where the kernel can (`noswap`, Linux 6.4).
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{DirBuilder, File};
+use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sluice_flow::kernel::JobTag;
 use sluice_flow::{Job, JobId, LineageSnapshot, ProcessId};
+use tempfile::NamedTempFile;
 
 use crate::config::Runner;
 
@@ -165,16 +166,15 @@ impl Memory {
             .ok()
     }
 
-    /// Whole or not at all: a reader never sees half of it.
+    /// Whole or not at all: a reader never sees half of it, and jobs that start at the same
+    /// time do not write into one another's.
     fn write(&self, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
-        let (path, new) = (self.directory.join(name), self.directory.join("new"));
+        let path = self.directory.join(name);
         let write = || -> anyhow::Result<()> {
-            let mut options = OpenOptions::new();
-            let options = options.write(true).create(true).truncate(true).mode(0o600);
-            let mut file = io::BufWriter::new(options.open(&new)?);
+            let mut file = io::BufWriter::new(NamedTempFile::new_in(&self.directory)?);
             serde_json::to_writer(&mut file, value)?;
-            file.flush()?;
-            Ok(std::fs::rename(&new, &path)?)
+            file.into_inner()?.persist(&path)?;
+            Ok(())
         };
         write().with_context(|| format!("cannot write {}", path.display()))
     }
@@ -269,6 +269,21 @@ mod tests {
         again.secrets.clear();
         memory.keep(&again).unwrap();
         assert_eq!(memory.jobs().unwrap(), [again]);
+    }
+
+    #[test]
+    fn jobs_that_start_at_once_are_all_kept() {
+        let (_directory, memory) = memory();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        memory.keep(&kept("job")).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(memory.jobs().unwrap().len(), 200);
     }
 
     #[test]
