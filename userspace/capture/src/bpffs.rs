@@ -14,6 +14,8 @@ use crate::mountinfo::is_mount_point;
 #[derive(Debug, Clone)]
 pub(crate) struct Bpffs {
     mount: PathBuf,
+    /// Nobody else had mounted it before.
+    pub(crate) is_new: bool,
 }
 
 impl Bpffs {
@@ -25,7 +27,8 @@ impl Bpffs {
             "could not resolve the state directory",
             &point,
         ))?;
-        if !is_mount_point(&point) {
+        let is_new = !is_mount_point(&point);
+        if is_new {
             let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
             mount(
                 Some("sluice"),
@@ -37,7 +40,10 @@ impl Bpffs {
             .map_err(io::Error::from)
             .map_err(CaptureError::host("could not mount a bpffs", &point))?;
         }
-        let pins = Self { mount: point };
+        let pins = Self {
+            mount: point,
+            is_new,
+        };
         private_directory(&pins.links())?;
         private_directory(&pins.maps())?;
         Ok(pins)
@@ -90,7 +96,8 @@ impl Bpffs {
             Err(error) => return Err(error),
         };
         if is_mount_point(&mount) {
-            return Self { mount }.remove();
+            let is_new = false;
+            return Self { mount, is_new }.remove();
         }
         std::fs::remove_dir(&mount)
     }

@@ -102,7 +102,7 @@ impl Capture {
         let netns = netns_cookie()?;
         let pins = Bpffs::at(&options.state)?;
         let started = Self::start_in(options, lock, cgroup_root, netns, pins.clone());
-        if started.is_err() && !options.keep_on_drop {
+        if started.is_err() && (pins.is_new || !options.keep_on_drop) {
             let _ = pins.remove();
         }
         started

@@ -139,9 +139,14 @@ impl Config {
     /// Names the line and the key.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let config: Self = toml::from_str(text)?;
+        let mut places = BTreeMap::new();
         for runner in &config.runner {
             if runner.unit.is_some() == runner.cgroup.is_some() {
                 bail!("runner `{}`: give either `unit` or `cgroup`", runner.name);
+            }
+            if let Some(other) = places.insert(runner.place(), &runner.name) {
+                let (place, name) = (runner.place(), &runner.name);
+                bail!("runners `{other}` and `{name}` are both {place}: keep one of them");
             }
         }
         if config.threads > MAX_THREADS {
@@ -218,6 +223,10 @@ mod tests {
             (
                 "[[runner]]\nname = \"a\"\nunit = \"u\"\ncgroup = \"/c\"",
                 "either",
+            ),
+            (
+                "[[runner]]\nname = \"a\"\nunit = \"u\"\n[[runner]]\nname = \"b\"\nunit = \"u\"",
+                "`a` and `b` are both unit u",
             ),
             ("[resolver]\nupstream = [\"dns.example.com\"]", "upstream"),
         ] {

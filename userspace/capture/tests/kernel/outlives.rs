@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 
-use sluice_capture::{Capture, CaptureError, JobCgroup, Root};
+use sluice_capture::{Capture, CaptureError, JobCgroup, Options, Root};
 use sluice_flow::kernel::JobTag;
 
 use crate::harness::{Bench, LONG, RESULT, command, options, possible, results, spawn_in, unique};
@@ -139,6 +139,29 @@ fn a_second_instance_is_told_that_the_state_directory_is_in_use() {
 }
 
 #[test]
+fn a_first_start_that_fails_leaves_nothing() {
+    if !possible() {
+        return;
+    }
+    let state = tempfile::tempdir().unwrap();
+    // No kernel makes a table of no entries.
+    let options = Options {
+        members_max: 0,
+        ..options(state.path(), true)
+    };
+    assert!(Capture::start(&options).is_err());
+    assert_eq!(left_in(state.path()), ["capture.lock"]);
+}
+
+/// What is in a state directory, of which nothing is mounted.
+fn left_in(state: &Path) -> Vec<std::ffi::OsString> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(&*state.to_string_lossy()));
+    let entries = std::fs::read_dir(state).unwrap();
+    entries.map(|entry| entry.unwrap().file_name()).collect()
+}
+
+#[test]
 fn every_hook_is_there_and_nothing_is_left_behind() {
     let Some(bench) = Bench::open() else { return };
     let hooks = bench.capture.hooks();
@@ -159,13 +182,7 @@ fn every_hook_is_there_and_nothing_is_left_behind() {
     drop(capture);
     drop(cgroup);
     assert!(!group.exists());
-    let left: Vec<_> = std::fs::read_dir(state.path())
-        .unwrap()
-        .map(|e| e.unwrap().file_name())
-        .collect();
-    assert_eq!(left, ["capture.lock"]);
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    assert!(!mounts.contains(&*state.path().to_string_lossy()));
+    assert_eq!(left_in(state.path()), ["capture.lock"]);
 }
 
 #[test]
