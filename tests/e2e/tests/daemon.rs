@@ -102,6 +102,32 @@ fn two_jobs_at_once_are_told_apart() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_build_that_keeps_every_core_busy_is_served() -> anyhow::Result<()> {
+    let Some(scene) = Scene::or_skip("a_build_that_keeps_every_core_busy_is_served")? else {
+        return Ok(());
+    };
+    // Long enough for several heartbeats to come late.
+    let script = format!(
+        "busy=; for i in $(seq 32); do sh -c 'while :; do :; done' & busy=\"$busy $!\"; done
+         trap 'kill $busy' EXIT
+         until=$(($(date +%s) + 4))
+         while [ $(date +%s) -lt $until ]; do curl -sS -m 20 -o /dev/null {}/open/ || exit 9; done",
+        web::url(&scene.web)
+    );
+    let policy = "version: 1\nname: busy\ndefault: allow\n";
+    let job = scene.world.start_under_daemon(policy, &script)?;
+    let job = Job::of(&job.wait_with_output()?);
+    ensure!(job.status == 0, "{}", shown(&job));
+    let sessions = scene.world.sluice.sessions()?;
+    let verdicts: Vec<&str> = sessions.iter().map(|s| text(s, "verdict")).collect();
+    ensure!(
+        verdicts.len() > 3 && verdicts.iter().all(|verdict| *verdict == "allow"),
+        "{verdicts:?}"
+    );
+    Ok(())
+}
+
+#[test]
 fn a_set_with_an_error_never_replaces_a_good_one() -> anyhow::Result<()> {
     let Some(scene) = Scene::or_skip("a_set_with_an_error_never_replaces_a_good_one")? else {
         return Ok(());

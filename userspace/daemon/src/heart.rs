@@ -108,6 +108,7 @@ impl Drop for Heart {
 
 impl Shared {
     fn beat_until_stopped(&self) {
+        sluice_proxy::ahead_of_jobs(); // and so is the probe, which it starts
         while !self.stop.load(Ordering::Acquire) {
             self.beat();
             std::thread::sleep(BEAT_EVERY);

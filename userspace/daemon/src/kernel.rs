@@ -350,6 +350,7 @@ impl Pump {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let pump = move || {
+            sluice_proxy::ahead_of_jobs();
             let mut swept = Instant::now();
             while !stopped.load(Ordering::Acquire) {
                 kernel.take_in();

@@ -16,6 +16,7 @@ use tokio::task::LocalSet;
 use crate::account::write_waiting;
 use crate::error::ProxyError;
 use crate::path::flow;
+use crate::priority::ahead_of_jobs;
 use crate::proxy::{FlowPlace, Proxy};
 use crate::resolver;
 
@@ -172,6 +173,7 @@ pub fn serve(
         let thread = std::thread::Builder::new()
             .name(format!("sluice-flows-{number}"))
             .spawn(move || {
+                ahead_of_jobs();
                 LocalSet::new().block_on(&runtime, mine.serve(proxy, seats, stopped));
             })
             .map_err(ProxyError::host("start a thread"))?;
