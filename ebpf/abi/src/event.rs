@@ -89,6 +89,30 @@ pub struct ExecEvent {
     pub cwd_len: u32,
     /// Always 0.
     pub pad: u32,
+    /// What the image was made of.
+    pub image: ImageFile,
+}
+
+/// The file that the kernel made an image of: for a script its interpreter.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ImageFile {
+    /// Inode number; 0 where it could not be read.
+    pub inode: u64,
+    /// Seconds of the time of its last change (ctime).
+    pub changed: i64,
+    /// Nanoseconds of it.
+    pub changed_nanos: u32,
+    /// Device of the file system as the kernel has it (`s_dev`): 12 bits major, 20 bits minor.
+    pub device: u32,
+    /// Magic number of the file system (`s_magic`).
+    pub file_system: u32,
+    /// To how many nanoseconds the file system tells times (`s_time_gran`).
+    pub granularity: u32,
+    /// How deep the user namespace is in which the file system was mounted; 0 is the host's own.
+    pub user_ns_level: u32,
+    /// Always 0.
+    pub pad: u32,
 }
 
 /// The last thread of a member ended.
@@ -175,7 +199,8 @@ pub struct RefusedEvent {
 
 const _: () = assert!(size_of::<EventHead>() == 48);
 const _: () = assert!(size_of::<ForkEvent>() == 64);
-const _: () = assert!(size_of::<ExecEvent>() == 88);
+const _: () = assert!(size_of::<ExecEvent>() == 128);
+const _: () = assert!(size_of::<ImageFile>() == 40);
 const _: () = assert!(size_of::<ExitEvent>() == 56);
 const _: () = assert!(size_of::<AdoptedEvent>() == 56);
 const _: () = assert!(size_of::<RefusedEvent>() == 80);

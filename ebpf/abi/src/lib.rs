@@ -15,15 +15,15 @@ mod state;
 
 pub use event::{
     ADOPTED, ARGV_MAX, AdoptedEvent, CWD_MAX, EVENT_MAX, EXEC, EXIT, EventHead, ExecEvent,
-    ExitEvent, FILENAME_MAX, FORK, ForkEvent, PATH_DEPTH, REFUSED, RefusedEvent, argv, hook,
-    reason,
+    ExitEvent, FILENAME_MAX, FORK, ForkEvent, ImageFile, PATH_DEPTH, REFUSED, RefusedEvent, argv,
+    hook, reason,
 };
 pub use identity::{Member, ProcessKey, ProcessTag, Runner, runner, tag};
 pub use socket::{FlowKey, Origin, SocketTag, kind};
 pub use state::{Counter, STATE_OPEN_WHEN_DOWN, State};
 
 /// Names the layout of everything in this crate; raised with every change of it.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Processes of all jobs that can be members at the same time.
 pub const PROCESSES_MAX: u32 = 65_536;

@@ -1,12 +1,14 @@
-//! Puts an exec event together: the path, the argument vector of the new image, the working
-//! directory. argv is read from the new mm, not from the caller's memory, so that what is told
+//! Puts an exec event together: the file of the new image, its path, its argument vector, the
+//! working directory. argv is read from the new mm, not from the caller's memory, so that what is told
 //! is what runs.
 
 use crate::maps::{EVENTS, SCRATCH};
 use crate::offsets::{
-    BPRM_ARGC, BPRM_FILENAME, CRED_USER_NS, DENTRY_NAME, DENTRY_PARENT, FS_PWD, MM_ARG_END,
+    BPRM_ARGC, BPRM_FILE, BPRM_FILENAME, CRED_USER_NS, DENTRY_NAME, DENTRY_PARENT, FILE_INODE,
+    FS_PWD, INODE_CHANGED, INODE_CHANGED_NANOS, INODE_NUMBER, INODE_SUPER, MM_ARG_END,
     MM_ARG_START, MOUNT_MNT, MOUNT_MOUNTPOINT, MOUNT_PARENT, PATH_DENTRY, PATH_MNT, QSTR_NAME,
-    TASK_CRED, TASK_FS, TASK_MM, USER_NS_LEVEL, VFSMOUNT_ROOT, peek,
+    SUPER_DEVICE, SUPER_GRANULARITY, SUPER_MAGIC, SUPER_USER_NS, TASK_CRED, TASK_FS, TASK_MM,
+    USER_NS_LEVEL, VFSMOUNT_ROOT, peek,
 };
 use crate::report::{NO_WAKEUP, head};
 use aya_ebpf::helpers::bpf_get_current_uid_gid;
@@ -14,7 +16,9 @@ use aya_ebpf::helpers::generated::{
     bpf_get_current_cgroup_id, bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_ringbuf_output,
 };
 use core::ptr::{addr_of_mut, from_ref, read_volatile, write_volatile};
-use sluice_abi::{ARGV_MAX, CWD_MAX, EXEC, ExecEvent, FILENAME_MAX, Member, PATH_DEPTH, argv};
+use sluice_abi::{
+    ARGV_MAX, CWD_MAX, EXEC, ExecEvent, FILENAME_MAX, ImageFile, Member, PATH_DEPTH, argv,
+};
 
 /// Bytes of the longest path component with its NUL (`NAME_MAX` + 1).
 const COMPONENT_MAX: u64 = 256;
@@ -61,6 +65,7 @@ pub fn tell(task: u64, bprm: u64, member: Member) -> bool {
         (*event).argv_len = argv as u32;
         (*event).cwd_len = cwd as u32;
         (*event).pad = 0;
+        (*event).image = image(bprm);
     }
     let length = size_of::<ExecEvent>() as u64 + bounded::<{ END_MASK as i32 }>(before + cwd);
     // SAFETY: `length` bytes of the scratch buffer are initialised.
@@ -71,6 +76,24 @@ pub fn tell(task: u64, bprm: u64, member: Member) -> bool {
             length,
             NO_WAKEUP,
         ) == 0
+    }
+}
+
+/// The file of the image, which is what `/proc/PID/exe` shows from now on.
+#[inline(always)]
+fn image(bprm: u64) -> ImageFile {
+    let inode: u64 = peek(peek(bprm, &BPRM_FILE), &FILE_INODE);
+    let mount: u64 = peek(inode, &INODE_SUPER);
+    let magic: u64 = peek(mount, &SUPER_MAGIC);
+    ImageFile {
+        inode: peek(inode, &INODE_NUMBER),
+        changed: peek(inode, &INODE_CHANGED),
+        changed_nanos: peek(inode, &INODE_CHANGED_NANOS),
+        device: peek(mount, &SUPER_DEVICE),
+        file_system: magic as u32,
+        granularity: peek(mount, &SUPER_GRANULARITY),
+        user_ns_level: peek(peek(mount, &SUPER_USER_NS), &USER_NS_LEVEL),
+        pad: 0,
     }
 }
 

@@ -46,6 +46,26 @@ offsets! {
     BPRM_FILENAME;
     /// `linux_binprm.argc`
     BPRM_ARGC;
+    /// `linux_binprm.file`
+    BPRM_FILE;
+    /// `file.f_inode`
+    FILE_INODE;
+    /// `inode.i_ino`
+    INODE_NUMBER;
+    /// Seconds of `inode.i_ctime`, whatever this kernel calls it.
+    INODE_CHANGED;
+    /// Nanoseconds of it.
+    INODE_CHANGED_NANOS;
+    /// `inode.i_sb`
+    INODE_SUPER;
+    /// `super_block.s_dev`
+    SUPER_DEVICE;
+    /// `super_block.s_magic`
+    SUPER_MAGIC;
+    /// `super_block.s_time_gran`
+    SUPER_GRANULARITY;
+    /// `super_block.s_user_ns`
+    SUPER_USER_NS;
     /// `fs_struct.pwd`
     FS_PWD;
     /// `path.mnt`

@@ -10,7 +10,7 @@ use sluice_flow::kernel::{KernelEvent, Started};
 /// How an event begins that tells of a process which ran already.
 const ADOPTED: [u8; 4] = 5_u32.to_le_bytes();
 /// Bytes of the longest head of an event, which is that of an exec.
-const EXEC_HEAD: usize = 88;
+const EXEC_HEAD: usize = 128;
 /// Bytes by which an event may be longer than what it says: the ring buffer rounds up.
 const ROUNDED: usize = 8;
 

@@ -10,7 +10,7 @@ use sluice_abi::{
     ProcessKey, REFUSED, RefusedEvent, argv, hook, reason, tag,
 };
 use sluice_flow::kernel::{Actor, JobTag, KernelEvent, KernelRefusal, Started};
-use sluice_flow::{ArgvState, ProcessId};
+use sluice_flow::{ArgvState, ImageFile, ProcessId};
 
 use crate::found;
 use crate::plain::{Integers, take};
@@ -99,7 +99,25 @@ fn started(event: &ExecEvent, parts: &[u8]) -> Option<Started> {
         cgroup: event.cgroup,
         root: flags & tag::ROOT != 0 && event.head.member.ordinal == 1,
         found: flags & (tag::ADOPTED | tag::ROOT) == tag::ADOPTED && event.head.member.ordinal == 1,
+        image: image_file(event),
         at: event.head.at,
+    })
+}
+
+/// The bit of `i_ctime_nsec` by which Linux 6.13 remembers that somebody asked for the time.
+const CHANGED_QUERIED: u32 = 1 << 31;
+
+/// The file of an image; `None` where the kernel side could not read which one it is.
+fn image_file(event: &ExecEvent) -> Option<ImageFile> {
+    let image = &event.image;
+    (image.inode != 0).then_some(ImageFile {
+        device: (image.device >> 20, image.device & 0xf_ffff),
+        inode: image.inode,
+        changed: (image.changed, image.changed_nanos & !CHANGED_QUERIED),
+        executed: event.head.at,
+        granularity: image.granularity,
+        file_system: image.file_system,
+        of_user_namespace: image.user_ns_level != 0,
     })
 }
 
@@ -117,6 +135,7 @@ fn adopted(event: &AdoptedEvent) -> Started {
         cgroup: event.cgroup,
         root: false,
         found: true,
+        image: None,
         at: event.head.at,
     }
 }

@@ -77,6 +77,53 @@ fn an_exec_is_decoded_whole() {
 }
 
 #[test]
+fn the_file_of_an_image_is_told() {
+    let told = sluice_abi::ImageFile {
+        inode: 4_711,
+        changed: 1_700_000_000,
+        changed_nanos: 5,
+        device: 0x0080_0001,
+        file_system: 0xef53,
+        granularity: 1,
+        user_ns_level: 0,
+        pad: 0,
+    };
+    let want = ImageFile {
+        device: (8, 1),
+        inode: 4_711,
+        changed: (1_700_000_000, 5),
+        executed: 1_000,
+        granularity: 1,
+        file_system: 0xef53,
+        of_user_namespace: false,
+    };
+    for (told, want) in [
+        (told, Some(want)),
+        (
+            sluice_abi::ImageFile {
+                device: 0xffff_ffff,
+                changed_nanos: CHANGED_QUERIED | 5,
+                user_ns_level: 1,
+                ..told
+            },
+            Some(ImageFile {
+                device: (0xfff, 0xf_ffff),
+                of_user_namespace: true,
+                ..want
+            }),
+        ),
+        (sluice_abi::ImageFile { inode: 0, ..told }, None),
+    ] {
+        let event = ExecEvent {
+            head: head(EXEC),
+            image: told,
+            ..ExecEvent::default()
+        };
+        assert_eq!(image(&bytes(&event)).image, want, "{told:?}");
+    }
+}
+
+#[test]
 fn cut_anywhere_an_event_is_nothing() {
     let fork = bytes(&ForkEvent {
         head: head(FORK),

@@ -11,6 +11,7 @@ mod bpffs;
 mod btf;
 mod capture;
 pub mod cgroup;
+mod digests;
 mod error;
 mod event;
 mod found;
@@ -26,6 +27,7 @@ mod plain;
 
 pub use capture::{Capture, DRAIN_MAX, MEMBERS_MAX, Options, Root};
 pub use cgroup::JobCgroup;
+pub use digests::{ImageDigests, MAX_DIGESTS, MAX_IMAGE_BYTES};
 pub use error::CaptureError;
 pub use event::decode;
 pub use gate::Listeners;

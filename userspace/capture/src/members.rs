@@ -64,6 +64,7 @@ impl Capture {
             cgroup: image.cgroup,
             root: false,
             found: true,
+            image: None,
             at,
         })
     }
@@ -110,7 +111,7 @@ impl Capture {
     }
 }
 
-fn key(process: ProcessId) -> ProcessKey {
+pub(crate) fn key(process: ProcessId) -> ProcessKey {
     ProcessKey {
         started: process.started,
         tgid: process.tgid,

@@ -7,7 +7,7 @@ use crate::error::CaptureError;
 const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
 /// (global of the programs, struct, member). The programs' side is `ebpf/programs/src/offsets.rs`.
-pub(crate) const OFFSETS: [(&str, &str, &str); 31] = [
+pub(crate) const OFFSETS: [(&str, &str, &str); 39] = [
     ("TASK_GROUP_LEADER", "task_struct", "group_leader"),
     ("TASK_START_BOOTTIME", "task_struct", "start_boottime"),
     ("TASK_TGID", "task_struct", "tgid"),
@@ -24,6 +24,14 @@ pub(crate) const OFFSETS: [(&str, &str, &str); 31] = [
     ("MM_ARG_END", "mm_struct", "arg_end"),
     ("BPRM_FILENAME", "linux_binprm", "filename"),
     ("BPRM_ARGC", "linux_binprm", "argc"),
+    ("BPRM_FILE", "linux_binprm", "file"),
+    ("FILE_INODE", "file", "f_inode"),
+    ("INODE_NUMBER", "inode", "i_ino"),
+    ("INODE_SUPER", "inode", "i_sb"),
+    ("SUPER_DEVICE", "super_block", "s_dev"),
+    ("SUPER_MAGIC", "super_block", "s_magic"),
+    ("SUPER_GRANULARITY", "super_block", "s_time_gran"),
+    ("SUPER_USER_NS", "super_block", "s_user_ns"),
     ("FS_PWD", "fs_struct", "pwd"),
     ("PATH_MNT", "path", "mnt"),
     ("PATH_DENTRY", "path", "dentry"),
@@ -41,7 +49,23 @@ pub(crate) const OFFSETS: [(&str, &str, &str); 31] = [
     ("SOCKET_FILE", "socket", "file"),
 ];
 
-/// Resolves all of them, in the order of [`OFFSETS`], and last whether there is MPTCP.
+/// The same for members that kernels call differently, the newest name first: since Linux 6.11,
+/// since 6.6, and before.
+pub(crate) const RENAMED: [(&str, &str, [&str; 3]); 2] = [
+    (
+        "INODE_CHANGED",
+        "inode",
+        ["i_ctime_sec", "__i_ctime.tv_sec", "i_ctime.tv_sec"],
+    ),
+    (
+        "INODE_CHANGED_NANOS",
+        "inode",
+        ["i_ctime_nsec", "__i_ctime.tv_nsec", "i_ctime.tv_nsec"],
+    ),
+];
+
+/// Resolves all of them, in the order of [`OFFSETS`] and [`RENAMED`], and last whether there is
+/// MPTCP.
 pub(crate) fn resolve() -> Result<Vec<(&'static str, u64)>, CaptureError> {
     let blob = std::fs::read(VMLINUX).map_err(|_| CaptureError::Kernel {
         what: format!("its own type information ({VMLINUX})"),
@@ -53,16 +77,23 @@ pub(crate) fn resolve() -> Result<Vec<(&'static str, u64)>, CaptureError> {
     })?;
     let offsets = OFFSETS
         .iter()
-        .map(|(global, of, member)| Ok((*global, find(&btf, of, member)?)));
+        .map(|(global, of, member)| Ok((*global, find(&btf, of, &[member])?)));
+    let renamed = RENAMED
+        .iter()
+        .map(|(global, of, names)| Ok((*global, find(&btf, of, names)?)));
     let mptcp = u64::from(btf.offset("mptcp_sock", "sk").is_some());
-    offsets.chain([Ok(("MPTCP_KNOWN", mptcp))]).collect()
+    let mptcp = [Ok(("MPTCP_KNOWN", mptcp))];
+    offsets.chain(renamed).chain(mptcp).collect()
 }
 
-fn find(btf: &Btf<'_>, of: &str, member: &str) -> Result<u64, CaptureError> {
-    btf.offset(of, member)
+/// Where the member is, by the first of its names that this kernel has.
+fn find(btf: &Btf<'_>, of: &str, names: &[&str]) -> Result<u64, CaptureError> {
+    names
+        .iter()
+        .find_map(|name| btf.offset(of, name))
         .map(u64::from)
         .ok_or_else(|| CaptureError::Kernel {
-            what: format!("the member {of}.{member}"),
+            what: format!("the member {of}.{}", names.join(" or ")),
             do_next: "report this kernel's version: the struct has changed",
         })
 }
@@ -74,7 +105,7 @@ mod tests {
     #[test]
     fn the_running_kernel_has_them_all() {
         match std::fs::metadata(VMLINUX) {
-            Ok(_) => assert_eq!(resolve().unwrap().len(), OFFSETS.len() + 1),
+            Ok(_) => assert_eq!(resolve().unwrap().len(), OFFSETS.len() + RENAMED.len() + 1),
             Err(e) => println!("skipped: {VMLINUX}: {e}"),
         }
     }
@@ -83,8 +114,15 @@ mod tests {
     fn a_missing_member_is_named() {
         let blob = crate::btf::tests::one_struct("task_struct", "tgid");
         let btf = Btf::parse(&blob).unwrap();
-        assert!(find(&btf, "task_struct", "tgid").is_ok());
-        let error = find(&btf, "task_struct", "pid").unwrap_err().to_string();
-        assert!(error.contains("task_struct.pid"), "{error}");
+        for (names, found) in [
+            (&["tgid"][..], true),
+            (&["old_tgid", "tgid"], true),
+            (&["pid"], false),
+        ] {
+            assert_eq!(find(&btf, "task_struct", names).is_ok(), found, "{names:?}");
+        }
+        let error = find(&btf, "task_struct", &["pid", "old_pid"]).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("task_struct.pid or old_pid"), "{error}");
     }
 }

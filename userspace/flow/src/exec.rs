@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::image::{ImageFile, NoDigest};
+
 /// The kernel's `/proc/sys/kernel/random/boot_id`: two boots never share one.
 pub type BootId = Uuid;
 
@@ -152,6 +154,15 @@ pub struct Exec {
     pub started: Timestamp,
     /// How it came to be.
     pub how: How,
+    /// The file that it was made of, where the kernel told. Not in sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageFile>,
+    /// SHA-256 (hex) of that file, where a policy asked for it and it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exe_sha256: Option<String>,
+    /// Why it is not, where one asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exe_sha256_unknown: Option<NoDigest>,
 }
 
 #[cfg(test)]

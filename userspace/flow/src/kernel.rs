@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::exec::{ArgvState, ProcessId};
+use crate::image::ImageFile;
 
 /// How the kernel side names a job: what members are tagged with. 0 is no job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -77,6 +78,8 @@ pub struct Started {
     pub root: bool,
     /// Read from `/proc` because it ran before sluice did.
     pub found: bool,
+    /// The file that it was made of; `None` where the exec was not seen.
+    pub image: Option<ImageFile>,
     /// When, nanoseconds since boot.
     pub at: u64,
 }

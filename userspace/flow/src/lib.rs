@@ -10,6 +10,7 @@ pub mod destination;
 pub mod exec;
 pub mod failure;
 pub mod gate;
+pub mod image;
 pub mod job;
 pub mod kernel;
 pub mod lineage;
@@ -23,6 +24,7 @@ pub use destination::{Destination, HostFact};
 pub use exec::{ArgvState, BootId, Exec, ExecId, How, ProcessId};
 pub use failure::Cause;
 pub use gate::{Answer, Gate, Hold, Judgement, Pass};
+pub use image::{ImageFile, NoDigest};
 pub use job::{Job, JobId, Labels};
 pub use lineage::{Lineage, LineageSnapshot, LineageTable};
 pub use operation::{

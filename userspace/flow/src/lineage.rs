@@ -227,6 +227,9 @@ impl LineageTable {
             cgroup: started.cgroup,
             started: self.wall(started.at),
             how,
+            image: started.image,
+            exe_sha256: None,
+            exe_sha256_unknown: None,
         };
         let complete = how == How::Root || (how == How::Exec && in_sequence);
         self.keep(process, Arc::new(link(Arc::new(exec), parent, complete)));

@@ -34,6 +34,7 @@ fn exec(table: &mut LineageTable, actor: Actor, exe: &str, root: bool) {
         cgroup: 5,
         root,
         found: false,
+        image: None,
         at: 1,
     };
     table.apply(&KernelEvent::Started(Box::new(started)));
@@ -228,6 +229,7 @@ fn what_was_found_running_is_never_complete() {
         cgroup: 1,
         root: true,
         found: true,
+        image: None,
         at: 0,
     };
     t.apply(&KernelEvent::Started(Box::new(started)));

@@ -3,12 +3,13 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::exec::ProcessId;
+use crate::image::{ImageFile, NoDigest};
 use crate::job::{Job, JobId};
 use crate::kernel::{Origin, Transport};
 use crate::lineage::Lineage;
@@ -35,6 +36,24 @@ pub trait Lineages: Send + Sync {
         lineage.complete &= !origin.incomplete;
         lineage
     }
+}
+
+/// What is in the files that program images were made of. Implemented by capture.
+pub trait Digests: Send + Sync {
+    /// SHA-256 (hex) of a file that was hashed before, and is what ran; `None` where it was not.
+    fn known(&self, image: &ImageFile) -> Option<String>;
+
+    /// SHA-256 (hex) of the file, by way of a process that runs it. Blocks while it reads, not
+    /// longer than until `until`.
+    ///
+    /// # Errors
+    /// Why it cannot be told that what was hashed is what ran.
+    fn digest(
+        &self,
+        process: ProcessId,
+        image: &ImageFile,
+        until: Instant,
+    ) -> Result<String, NoDigest>;
 }
 
 /// The session log could not be written or read.

@@ -153,6 +153,9 @@ fn exec(tgid: u32, exe: &str) -> Exec {
         cgroup: 1,
         started: Default::default(),
         how: How::Exec,
+        image: None,
+        exe_sha256: None,
+        exe_sha256_unknown: None,
     }
 }
 

@@ -29,6 +29,9 @@ pub(crate) fn exec(tgid: u32, exe: &str, argv: &[&str]) -> Exec {
         cgroup: 1,
         started: Default::default(),
         how: How::Exec,
+        image: None,
+        exe_sha256: None,
+        exe_sha256_unknown: None,
     }
 }
 

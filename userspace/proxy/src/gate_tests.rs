@@ -54,7 +54,7 @@ fn policy(rules: &str, job: &Job) -> Arc<sluice_policy::JobPolicy> {
     PolicySet::load(vec![source]).unwrap().for_job(job)
 }
 
-fn lineage() -> Lineage {
+pub(crate) fn lineage() -> Lineage {
     let process = ProcessId {
         tgid: 1,
         started: 1,
@@ -74,6 +74,9 @@ fn lineage() -> Lineage {
         cgroup: 1,
         started: Timestamp::UNIX_EPOCH,
         how: sluice_flow::How::Root,
+        image: None,
+        exe_sha256: None,
+        exe_sha256_unknown: None,
     };
     Lineage {
         execs: vec![Arc::new(exec)],

@@ -29,6 +29,9 @@ fn exec() -> Exec {
         cgroup: 3,
         started: at(0),
         how: How::Root,
+        image: None,
+        exe_sha256: None,
+        exe_sha256_unknown: None,
     }
 }
 

@@ -1,15 +1,21 @@
 //! Who did it: forks, images, arguments, working directories, ends.
 
+use std::fs::Permissions;
 use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-use sluice_capture::{Capture, JobCgroup, Root, cgroup};
+use sha2::{Digest as _, Sha256};
+use sluice_capture::{Capture, ImageDigests, JobCgroup, Root, cgroup};
 use sluice_flow::ArgvState;
 use sluice_flow::kernel::{JobTag, KernelEvent, Started};
+use sluice_flow::ports::Digests as _;
+use sluice_flow::session::hex;
 
-use crate::harness::{Bench, options, possible, unique};
+use crate::harness::{Bench, PATIENCE, options, possible, unique};
 
 fn shell(path: &Path, cwd: &Path, script: &str) -> Child {
     let mut command = Command::new("/bin/sh");
@@ -101,6 +107,74 @@ fn five_hundred_quick_images_have_their_arguments_and_directory() {
         assert_eq!(image.argv_state, ArgvState::Whole);
     }
     assert_eq!(bench.stat("lost_events"), 0);
+}
+
+/// A program and a script of it, of their own, whose last change is over.
+fn program_and_script(directory: &Path) -> (PathBuf, PathBuf) {
+    let (program, script) = (directory.join("shell"), directory.join("script"));
+    std::fs::copy("/bin/sh", &program).unwrap();
+    let line = format!("#!{}\nread line\n", program.display());
+    std::fs::write(&script, line).unwrap();
+    std::fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
+    std::thread::sleep(Duration::from_millis(20));
+    (program, script)
+}
+
+#[test]
+fn the_file_of_an_image_is_told_and_can_be_hashed() {
+    let Some(bench) = Bench::open() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let (program, script) = program_and_script(directory.path());
+    let (program_text, script_text) = (program.display(), script.display());
+    let lines = format!("{program_text} -c 'read line'; {script_text}; :");
+    let mut child = shell(bench.cgroup.path(), Path::new("/"), &lines);
+    let mut events = Vec::new();
+    let status = std::fs::metadata(&program).unwrap();
+    for (count, exe) in [(2, &program), (3, &script)] {
+        while images(&events).len() < count {
+            events.extend(bench.capture.drain());
+        }
+        let started = images(&events)[count - 1].clone();
+        assert_eq!(Path::new(&started.exe), exe);
+        // Of a script the interpreter's.
+        let image = started.image.unwrap();
+        let device = (libc::major(status.dev()), libc::minor(status.dev()));
+        assert_eq!((image.device, image.inode), (device, status.ino()));
+        let nanos = u32::try_from(status.ctime_nsec()).unwrap();
+        assert_eq!(image.changed, (status.ctime(), nanos));
+        assert_eq!(image.executed, started.at);
+        assert!(!image.of_user_namespace && image.granularity > 0);
+        let kind = nix::sys::statfs::statfs(&program).unwrap();
+        let kind = kind.filesystem_type().0;
+        assert_eq!(i64::from(image.file_system), kind);
+        let until = Instant::now() + PATIENCE;
+        let process = started.actor.process;
+        let digest = ImageDigests::default().digest(process, &image, until);
+        match digest {
+            Ok(digest) => {
+                let want = Sha256::digest(std::fs::read(&program).unwrap());
+                assert_eq!(digest, hex(&want));
+            }
+            Err(why) => println!("skipped: digest: on this file system {why}"),
+        }
+        child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+    }
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_file_system_of_a_user_namespace_says_so() {
+    let Some(bench) = Bench::open() else { return };
+    let script =
+        "unshare -Urm sh -c 'mount -t tmpfs none /mnt && cp /bin/true /mnt/x && /mnt/x; :'; :";
+    let (_, events) = run(&bench, Path::new("/"), script);
+    let told = images(&events);
+    let Some(inside) = told.iter().find(|image| image.exe == ".../mnt/x") else {
+        println!("skipped: user-namespace: no mount in one here");
+        return;
+    };
+    assert!(inside.image.unwrap().of_user_namespace);
+    assert!(!told[0].image.unwrap().of_user_namespace);
 }
 
 #[test]

@@ -42,6 +42,9 @@ fn exec(pid: u32, exe: &str, argv: &[&str], how: How) -> Arc<Exec> {
         cgroup: 7,
         started: at(-i64::from(5000 - pid)),
         how,
+        image: None,
+        exe_sha256: None,
+        exe_sha256_unknown: None,
     })
 }
 

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::super::{LineageTable, MAX_DEPTH};
 use super::*;
 use crate::exec::{ArgvState, How};
+use crate::image::ImageFile;
 use crate::kernel::{Actor, JobTag, KernelEvent, Started};
 
 const BOOT: Uuid = Uuid::from_u128(1);
@@ -36,8 +37,22 @@ fn started(actor: Actor, exe: &str) -> KernelEvent {
         cgroup: 5,
         root: actor.process.tgid == 1 && actor.ordinal == 1,
         found: false,
+        image: Some(image(actor)),
         at: 1,
     }))
+}
+
+/// A file of its own for each image.
+fn image(actor: Actor) -> ImageFile {
+    ImageFile {
+        device: (8, 1),
+        inode: u64::from(actor.process.tgid) * 100 + u64::from(actor.ordinal),
+        changed: (1, 2),
+        executed: 1,
+        granularity: 1,
+        file_system: 0xef53,
+        of_user_namespace: false,
+    }
 }
 
 fn forked(parent: Actor, child: u32) -> KernelEvent {
@@ -182,4 +197,27 @@ fn what_the_kernel_tells_takes_the_place_of_what_was_found() {
     let told = table.lineage(process(3), 1).unwrap();
     assert_eq!(told.execs.len(), 1);
     assert_eq!((told.execs[0].how, told.complete), (How::Exec, false));
+}
+
+#[test]
+fn a_table_that_was_written_down_before_files_were_told_is_read() {
+    let mut kept = serde_json::to_value(sample().snapshot()).unwrap();
+    for link in kept["links"].as_array_mut().unwrap() {
+        let exec = link["exec"].as_object_mut().unwrap();
+        assert!(exec.remove("image").is_some());
+    }
+    let snapshot = serde_json::from_value(kept).unwrap();
+    let table = LineageTable::restored(snapshot, BOOT, Timestamp::UNIX_EPOCH).unwrap();
+    let lineage = table.lineage(process(3), 0).unwrap();
+    assert!(lineage.execs.iter().all(|exec| exec.image.is_none()));
+    assert!(lineage.complete);
+}
+
+#[test]
+fn a_fork_has_the_file_of_its_parents_image() {
+    let table = sample();
+    let leaf = |tgid, ordinal| table.lineage(process(tgid), ordinal).unwrap();
+    let (parent, fork) = (leaf(2, 2), leaf(3, 0));
+    assert_eq!(parent.leaf().unwrap().image, Some(image(actor(2, 2))));
+    assert_eq!(fork.leaf().unwrap().image, Some(image(actor(2, 2))));
 }

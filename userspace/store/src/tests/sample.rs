@@ -52,6 +52,9 @@ pub(crate) fn exec(tgid: u32, exe: &str) -> Arc<Exec> {
         cgroup: 4711,
         started: Timestamp::UNIX_EPOCH,
         how: How::Exec,
+        image: None,
+        exe_sha256: None,
+        exe_sha256_unknown: None,
     })
 }
 
