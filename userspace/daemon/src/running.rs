@@ -8,7 +8,9 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use sluice_api::{ApiOptions, Server, socket_path};
-use sluice_capture::{Capture, JobCgroup, Listeners as KernelListeners, Options, Root};
+use sluice_capture::{
+    Capture, ImageDigests, JobCgroup, Listeners as KernelListeners, Options, Root,
+};
 use sluice_flow::kernel::JobTag;
 use sluice_flow::ports::Recorder;
 use sluice_flow::{BootId, LineageTable};
@@ -82,6 +84,7 @@ impl Running {
         let mut proxy = Proxy::new(
             Arc::clone(&kernel) as _,
             Arc::clone(&kernel) as _,
+            Arc::new(ImageDigests::default()),
             recorder,
             names,
             upstreams,

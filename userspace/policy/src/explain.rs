@@ -270,9 +270,7 @@ fn because(rule: &ExplainedRule) -> String {
         .keys
         .iter()
         .filter(|key| all_hold || key.truth != Truth::True || key.key.starts_with("unless."));
-    let keys: Vec<String> = said
-        .map(|key| format!("{} {}", key.key, key.truth))
-        .collect();
+    let keys: Vec<String> = said.map(ToString::to_string).collect();
     match (keys.is_empty(), rule.truth) {
         (true, Truth::True) => "matches everything".to_owned(),
         (true, truth) => truth.to_string(),

@@ -109,3 +109,43 @@ fn shadow_is_told() {
     assert!(text.contains("p/r (shadow): matches everything"), "{text}");
     assert!(text.contains("pass    where none matches"), "{text}");
 }
+
+#[test]
+fn why_it_is_not_known_what_is_in_a_file_is_told() {
+    use sluice_flow::{Exec, NoDigest};
+    use std::sync::Arc;
+    let digest = "ab".repeat(32);
+    let policy = job_policy(&format!(
+        "rules:\n  - {{ name: leaf, who: {{ exe_sha256: \"{digest}\" }}, then: allow }}\n  \
+         - {{ name: above, who: {{ ancestor: {{ exe_sha256: \"{digest}\" }} }}, then: deny }}\n"
+    ));
+    assert!(policy.asks_exe_sha256());
+    let not_asked = "(no rule asked for it when the flow was opened)";
+    for (known, why, want) in [
+        (None, None, format!("who.exe_sha256 unknown {not_asked}")),
+        (
+            None,
+            Some(NoDigest::Ended),
+            format!("who.exe_sha256 unknown ({})", NoDigest::Ended),
+        ),
+        (
+            Some("cd".repeat(32)),
+            None,
+            "does not match: who.exe_sha256 no\n".to_owned(),
+        ),
+        (Some(digest), None, "matches: who.exe_sha256 yes".to_owned()),
+    ] {
+        let mut flow = Flow::default();
+        let leaf = flow.lineage.execs.last_mut().unwrap();
+        *leaf = Arc::new(Exec {
+            exe_sha256: known,
+            exe_sha256_unknown: why,
+            ..Exec::clone(leaf)
+        });
+        let explanation = policy.explain(flow.facts(), &http("GET", "/"), &flow.host);
+        let text = explanation.to_string();
+        assert!(text.contains(&want), "{want}: {text}");
+        let above = format!("* deny    p/above: cannot be known: who.ancestor unknown {not_asked}");
+        assert!(text.contains(&above), "{text}");
+    }
+}

@@ -8,8 +8,9 @@ use sluice_flow::verdict::Payload;
 
 use crate::flow::{FlowFacts, FlowPolicy};
 use crate::index::Index;
-use crate::rule::{Layer, Mode, Policy, Rank, Rule};
+use crate::rule::{Case, Layer, Mode, Policy, Rank, Rule};
 use crate::set::{HostDefault, PolicyName};
+use crate::who::Who;
 
 /// A rule and the policy that it stands in.
 #[derive(Debug, Clone)]
@@ -88,6 +89,7 @@ pub struct JobPolicy {
     pub(crate) policies: Vec<Arc<Policy>>,
     pub(crate) host_default: HostDefault,
     pub(crate) payload: Option<Payload>,
+    asks_exe_sha256: bool,
 }
 
 impl JobPolicy {
@@ -102,6 +104,7 @@ impl JobPolicy {
                 .filter_map(|l| LayerPolicy::new(*l, &policies))
                 .collect(),
             payload: least,
+            asks_exe_sha256: policies.iter().any(|policy| asks_exe_sha256(policy)),
             policies,
             host_default,
         }
@@ -122,6 +125,13 @@ impl JobPolicy {
         self.payload.unwrap_or_default()
     }
 
+    /// Whether a rule or mask asks what is in the files of programs: then, and only then, a
+    /// lineage has to tell it.
+    #[must_use]
+    pub fn asks_exe_sha256(&self) -> bool {
+        self.asks_exe_sha256
+    }
+
     /// How long records of the job are kept: the shortest that any policy says.
     #[must_use]
     pub fn keep(&self) -> Option<Duration> {
@@ -136,4 +146,12 @@ impl JobPolicy {
             .map(|policy| PolicyName::of(policy))
             .collect()
     }
+}
+
+fn asks_exe_sha256(policy: &Policy) -> bool {
+    let of_rules = policy.rules.iter();
+    let of_rules = of_rules.flat_map(|rule| rule.unless.iter().chain([&rule.case]));
+    let mut cases = of_rules.chain(policy.masks.iter().map(|mask| &mask.case));
+    let asks = |case: &Case| case.who.as_ref().is_some_and(Who::asks_exe_sha256);
+    cases.any(asks)
 }

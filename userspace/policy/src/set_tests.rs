@@ -148,3 +148,33 @@ fn no_policy_applies() {
         assert_eq!(permitted, want == "allow");
     }
 }
+
+#[test]
+fn a_job_whose_rules_or_masks_ask_what_is_in_files_says_so() {
+    let digest = format!("exe_sha256: \"{}\"", "0".repeat(64));
+    for (rest, want) in [
+        ("rules: [{ name: r, who: { exe: /x }, then: deny }]", false),
+        ("rules: [{ name: r, who: { DIGEST }, then: deny }]", true),
+        (
+            "rules: [{ name: r, who: { step: { DIGEST } }, then: deny }]",
+            true,
+        ),
+        (
+            "rules: [{ name: r, who: { exe: /x }, unless: { who: { parent: { DIGEST } } }, then: deny }]",
+            true,
+        ),
+        (
+            "mask: [{ name: m, who: { ancestor: { DIGEST } }, detect: email }]",
+            true,
+        ),
+    ] {
+        let text = policy(&rest.replace("DIGEST", &digest));
+        let set = load(vec![source(Layer::Repository, text)]).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(set.for_job(&job()).asks_exe_sha256(), want, "{rest}");
+    }
+    let elsewhere = policy(&format!(
+        "applies_to: {{ job: lint }}\nrules: [{{ name: r, who: {{ {digest} }}, then: deny }}]"
+    ));
+    let set = load(vec![source(Layer::Repository, elsewhere)]).unwrap();
+    assert!(!set.for_job(&job()).asks_exe_sha256());
+}

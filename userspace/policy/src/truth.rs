@@ -103,6 +103,18 @@ pub struct KeyTruth {
     pub key: String,
     /// Whether it matched.
     pub truth: Truth,
+    /// Why that cannot be known, where there is more to say than the key does.
+    pub why: Option<String>,
+}
+
+impl fmt::Display for KeyTruth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.key, self.truth)?;
+        match &self.why {
+            Some(why) => write!(f, " ({why})"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Joins the keys of a block, all of which must hold. Stops looking once one does not,
@@ -132,6 +144,16 @@ impl<'n> AllOf<'n> {
     }
 
     pub(crate) fn key(&mut self, name: &str, look: impl FnOnce() -> Truth) {
+        self.key_because(name, look, || None);
+    }
+
+    /// The same for a key of which can be said why it is unknown.
+    pub(crate) fn key_because(
+        &mut self,
+        name: &str,
+        look: impl FnOnce() -> Truth,
+        why: impl FnOnce() -> Option<String>,
+    ) {
         if self.notes.is_none() && self.truth == Truth::False {
             return;
         }
@@ -141,6 +163,7 @@ impl<'n> AllOf<'n> {
             notes.push(KeyTruth {
                 key: format!("{}{name}", self.prefix),
                 truth,
+                why: (truth == Truth::Unknown).then(why).flatten(),
             });
         }
     }

@@ -19,8 +19,8 @@ pub(crate) enum User {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Image {
     pub(crate) exe: Vec<Glob>,
-    /// Digests are not in a lineage of this version: unknown wherever one is asked for.
-    pub(crate) exe_sha256: bool,
+    /// In lower case, as a lineage has them.
+    pub(crate) exe_sha256: Vec<String>,
     pub(crate) argv: Vec<Glob>,
     pub(crate) user: Vec<User>,
     pub(crate) cwd: Vec<Glob>,
@@ -31,8 +31,9 @@ impl Image {
         if !self.exe.is_empty() {
             all.key("exe", || exe(&self.exe, exec));
         }
-        if self.exe_sha256 {
-            all.key("exe_sha256", || Truth::Unknown);
+        if !self.exe_sha256.is_empty() {
+            let why = || self.why_unknown(exec);
+            all.key_because("exe_sha256", || exe_sha256(&self.exe_sha256, exec), why);
         }
         if !self.argv.is_empty() {
             all.key("argv", || argv(&self.argv, exec));
@@ -49,6 +50,17 @@ impl Image {
         let mut all = AllOf::quick();
         self.keys(exec, &mut all);
         all.truth()
+    }
+
+    /// Why it cannot be told what is in the program's file, where a key asks for it.
+    fn why_unknown(&self, exec: &Exec) -> Option<String> {
+        if self.exe_sha256.is_empty() || exec.exe_sha256.is_some() {
+            return None;
+        }
+        Some(match exec.exe_sha256_unknown {
+            Some(why) => why.to_string(),
+            None => "no rule asked for it when the flow was opened".to_owned(),
+        })
     }
 }
 
@@ -73,6 +85,17 @@ pub(crate) struct Who {
 }
 
 impl Who {
+    /// Whether a key is about what is in a program's file.
+    pub(crate) fn asks_exe_sha256(&self) -> bool {
+        let step = match &self.step {
+            Some(Step::Image(image)) => Some(image),
+            Some(Step::Exe(_)) | None => None,
+        };
+        let above = [step, self.parent.as_ref(), self.ancestor.as_ref()];
+        let mut images = above.into_iter().flatten().chain([&self.image]);
+        images.any(|image| !image.exe_sha256.is_empty())
+    }
+
     pub(crate) fn truth(&self, lineage: &Lineage) -> Truth {
         let mut all = AllOf::quick();
         self.keys(lineage, &mut all);
@@ -110,19 +133,21 @@ impl Who {
         }
         if let Some(step) = &self.step {
             // The first link below a gap may not be the step.
-            all.key("step", || match lineage.step() {
+            let truth = || match lineage.step() {
                 Some(exec) if lineage.complete => step_truth(step, exec),
                 Some(_) | None => none,
-            });
+            };
+            all.key_because("step", truth, || step_why(step, lineage.step()?));
         }
         if let Some(parent) = &self.parent {
-            all.key("parent", || {
-                above.last().map_or(none, |exec| parent.truth(exec))
-            });
+            let truth = || above.last().map_or(none, |exec| parent.truth(exec));
+            all.key_because("parent", truth, || parent.why_unknown(above.last()?));
         }
         if let Some(ancestor) = &self.ancestor {
-            all.key("ancestor", || {
-                Truth::any(above.iter().map(|exec| ancestor.truth(exec))).or(none)
+            let truth = || Truth::any(above.iter().map(|exec| ancestor.truth(exec))).or(none);
+            all.key_because("ancestor", truth, || {
+                let mut unknown = above.iter().filter(|e| ancestor.truth(e) == Truth::Unknown);
+                unknown.find_map(|exec| ancestor.why_unknown(exec))
             });
         }
         if !self.via.is_empty() {
@@ -135,6 +160,20 @@ fn step_truth(step: &Step, exec: &Exec) -> Truth {
     match step {
         Step::Exe(globs) => exe(globs, exec),
         Step::Image(image) => image.truth(exec),
+    }
+}
+
+fn step_why(step: &Step, exec: &Exec) -> Option<String> {
+    match step {
+        Step::Exe(_) => None,
+        Step::Image(image) => image.why_unknown(exec),
+    }
+}
+
+fn exe_sha256(wanted: &[String], exec: &Exec) -> Truth {
+    match &exec.exe_sha256 {
+        Some(known) => wanted.contains(known).into(),
+        None => Truth::Unknown,
     }
 }
 

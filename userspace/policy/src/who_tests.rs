@@ -279,30 +279,84 @@ fn what_this_version_does_not_know_is_unknown() {
         ..Who::default()
     };
     assert_eq!(container.truth(&lineage(CHAIN)), Unknown);
-    let digest = Image {
-        exe_sha256: true,
-        ..image("**/psql")
-    };
-    assert_eq!(
-        Who {
-            image: digest,
+}
+
+const ONE: &str = "1111111111111111111111111111111111111111111111111111111111111111";
+const TWO: &str = "2222222222222222222222222222222222222222222222222222222222222222";
+
+fn by_digest(wanted: &[&str]) -> Image {
+    Image {
+        exe_sha256: wanted.iter().map(|w| (*w).to_owned()).collect(),
+        ..Image::default()
+    }
+}
+
+/// [`CHAIN`] with digests of the programs' files.
+fn hashed(digests: [Option<&str>; 4]) -> Lineage {
+    let mut chain = lineage(CHAIN);
+    for (exec, digest) in chain.execs.iter_mut().zip(digests) {
+        *exec = Arc::new(Exec {
+            exe_sha256: digest.map(str::to_owned),
+            ..Exec::clone(exec)
+        });
+    }
+    chain
+}
+
+#[test]
+fn a_digest_is_of_the_programs_file() {
+    for (wanted, of_leaf, want) in [
+        (&[ONE][..], Some(ONE), True),
+        (&[TWO, ONE], Some(ONE), True),
+        (&[TWO], Some(ONE), False),
+        (&[ONE], None, Unknown),
+    ] {
+        let who = Who {
+            image: by_digest(wanted),
             ..Who::default()
-        }
-        .truth(&lineage(CHAIN)),
-        Unknown
-    );
-    let other = Image {
-        exe_sha256: true,
-        ..image("**/curl")
-    };
-    assert_eq!(
-        Who {
-            image: other,
+        };
+        let chain = hashed([None, None, None, of_leaf]);
+        assert_eq!(who.truth(&chain), want, "{wanted:?} of {of_leaf:?}");
+        let other = Who {
+            image: Image {
+                exe: globs(&["**/curl"]),
+                ..who.image
+            },
             ..Who::default()
-        }
-        .truth(&lineage(CHAIN)),
-        False
-    );
+        };
+        assert_eq!(other.truth(&chain), False, "all keys must match");
+    }
+}
+
+#[test]
+fn a_digest_of_a_program_above() {
+    let parent = |wanted| Who {
+        parent: Some(by_digest(&[wanted])),
+        ..Who::default()
+    };
+    let step = |wanted| Who {
+        step: Some(Step::Image(by_digest(&[wanted]))),
+        ..Who::default()
+    };
+    let ancestor = |wanted| Who {
+        ancestor: Some(by_digest(&[wanted])),
+        ..Who::default()
+    };
+    let chain = hashed([Some(TWO), Some(ONE), Some(TWO), None]);
+    let dark = hashed([Some(TWO), None, None, Some(ONE)]);
+    for (who, want, in_the_dark) in [
+        (parent(TWO), True, Unknown),
+        (parent(ONE), False, Unknown),
+        (step(ONE), True, Unknown),
+        (step(TWO), False, Unknown),
+        (ancestor(ONE), True, Unknown),
+        (ancestor(TWO), True, True),
+    ] {
+        assert!(who.asks_exe_sha256());
+        assert_eq!(who.truth(&chain), want, "{who:?}");
+        assert_eq!(who.truth(&dark), in_the_dark, "{who:?}");
+    }
+    assert!(!Who::default().asks_exe_sha256());
 }
 
 #[test]

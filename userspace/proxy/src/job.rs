@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use sluice_flow::kernel::JobTag;
-use sluice_flow::{Exec, ExecId, Job, Lineage};
+use sluice_flow::{Exec, ExecId, Job, Lineage, NoDigest};
 use sluice_masking::{Detector, Hits, MaskRule, Masker, Strategy};
 use sluice_policy::JobPolicy;
+use tokio::sync::Semaphore;
 
 use crate::error::ProxyError;
 use crate::limits::{MAX_COMPILED_MASKS, MAX_MASKED_EXECS};
@@ -29,6 +30,8 @@ pub struct RunningJob {
     masked_execs: Mutex<HashMap<ExecId, Arc<Exec>>>,
     compiled: Mutex<Vec<(Vec<MaskRule>, Arc<Masker>)>>,
     open_flows: AtomicUsize,
+    /// A job hashes one file at a time, so that it cannot take the processors from others.
+    pub(crate) hashing: Arc<Semaphore>,
 }
 
 /// An open flow of a job, counted for as long as this lives.
@@ -73,6 +76,7 @@ impl RunningJob {
             masked_execs: Mutex::default(),
             compiled: Mutex::default(),
             open_flows: AtomicUsize::new(0),
+            hashing: Arc::new(Semaphore::new(1)),
         })
     }
 
@@ -133,11 +137,14 @@ impl RunningJob {
             known.clear();
         }
         let execs = lineage.execs.iter().map(|exec| {
-            Arc::clone(
-                known
-                    .entry(exec.id)
-                    .or_insert_with(|| Arc::new(self.masked_exec(exec))),
-            )
+            let masked = known
+                .entry(exec.id)
+                .or_insert_with(|| Arc::new(self.masked_exec(exec)));
+            // What is in its file may have been found out since.
+            if told_of_file(masked) != told_of_file(exec) {
+                *masked = Arc::new(self.masked_exec(exec));
+            }
+            Arc::clone(masked)
         });
         Lineage {
             execs: execs.collect(),
@@ -148,6 +155,7 @@ impl RunningJob {
     fn masked_exec(&self, exec: &Exec) -> Exec {
         Exec {
             argv: self.record_masker.mask_argv(&exec.argv, &mut Hits::new()),
+            image: None,
             ..exec.clone()
         }
     }
@@ -172,6 +180,10 @@ impl RunningJob {
         compiled.push((rules, Arc::clone(&masker)));
         Ok(Some(masker))
     }
+}
+
+fn told_of_file(exec: &Exec) -> (Option<&str>, Option<NoDigest>) {
+    (exec.exe_sha256.as_deref(), exec.exe_sha256_unknown)
 }
 
 /// The jobs that run, by the tag that the kernel side knows them by.

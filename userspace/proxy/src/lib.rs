@@ -7,6 +7,7 @@
 
 mod account;
 mod desk;
+mod digests;
 mod ended;
 mod error;
 mod gate;

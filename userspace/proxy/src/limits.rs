@@ -36,6 +36,10 @@ pub const MAX_NAMED_ADDRESSES: usize = 8_192;
 /// Names that are remembered for one address.
 pub const MAX_NAMES_PER_ADDRESS: usize = 16;
 
+/// How long a flow waits for the files of its programs to be hashed, where a rule asks what is in
+/// them; what is not by then is unknown. One flow of a job hashes at a time, the others wait.
+pub const DIGEST_WAIT: Duration = Duration::from_secs(10);
+
 /// Execs whose masked form one job keeps at hand.
 pub const MAX_MASKED_EXECS: usize = 4_096;
 

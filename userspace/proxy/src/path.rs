@@ -23,6 +23,7 @@ use sluice_protocols::{http, postgres};
 use tokio::net::TcpStream;
 
 use crate::account::{Account, Log};
+use crate::digests;
 use crate::ended::{Ended, outcome, refused_unjudged};
 use crate::gate::{Asker, FlowGate, refusal_of};
 use crate::limits::DIAL_WAIT;
@@ -64,7 +65,7 @@ async fn open(proxy: &Arc<Proxy>, client: TcpStream, peer: SocketAddr) -> Opened
             return Opened::Nothing;
         }
     };
-    let attributed = match located.attribute() {
+    let attributed = match located.attribute().await {
         Ok(attributed) => attributed,
         Err(ended) => return Opened::Over(ended),
     };
@@ -143,7 +144,7 @@ struct Located<'p> {
 
 impl<'p> Located<'p> {
     /// Which job, and which chain of processes.
-    fn attribute(self) -> Result<Attributed<'p>, Ended> {
+    async fn attribute(self) -> Result<Attributed<'p>, Ended> {
         let Self { accepted, origin } = self;
         let mut destination = Destination::of(origin.destination);
         let Some(job) = accepted.proxy.jobs.find(origin.job) else {
@@ -160,7 +161,7 @@ impl<'p> Located<'p> {
             let opened = EventKind::Opened(Box::new(opened));
             return Err(refused_unjudged(accepted.log, opened, refusal));
         };
-        let lineage = accepted.proxy.lineages.behind(&origin);
+        let lineage = digests::behind(accepted.proxy, &job, &origin).await;
         let host = HostFact::resolved(&accepted.proxy.names_of(&job, destination.ip));
         destination.host = host.proved().map(str::to_owned);
         let asker = Asker {

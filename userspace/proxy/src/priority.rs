@@ -22,6 +22,12 @@ pub fn ahead_of_jobs() {
     }
 }
 
+/// Puts the calling thread among the jobs again: what it does costs as much as a job likes.
+pub(crate) fn among_jobs() {
+    // Less priority is refused to nobody.
+    let _ = rustix::process::setpriority_process(None, 0);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,9 +38,12 @@ mod tests {
         let before = nice();
         let ahead = std::thread::spawn(move || {
             ahead_of_jobs();
-            nice()
+            let ahead = nice();
+            among_jobs();
+            (ahead, nice())
         });
-        let ahead = ahead.join().unwrap();
+        let (ahead, among) = ahead.join().unwrap();
+        assert_eq!(among, before.max(0));
         let may = nix::unistd::geteuid().is_root();
         assert_eq!(ahead, if may { NICE } else { before });
         assert_eq!(nice(), before);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use sluice_flow::kernel::Origin;
-use sluice_flow::ports::{Lineages, Origins, Recorder};
+use sluice_flow::ports::{Digests, Lineages, Origins, Recorder};
 use sluice_protocols::postgres::Cancels;
 use sluice_protocols::sql::ParseCache;
 use tokio::io::AsyncWriteExt;
@@ -24,6 +24,8 @@ pub struct Proxy {
     pub origins: Arc<dyn Origins>,
     /// Who stands behind a process.
     pub lineages: Arc<dyn Lineages>,
+    /// What is in the files of programs.
+    pub digests: Arc<dyn Digests>,
     /// Keeps sessions.
     pub recorder: Arc<dyn Recorder>,
     /// The jobs that run.
@@ -57,6 +59,7 @@ impl Proxy {
     pub fn new(
         origins: Arc<dyn Origins>,
         lineages: Arc<dyn Lineages>,
+        digests: Arc<dyn Digests>,
         recorder: Arc<dyn Recorder>,
         static_names: StaticNames,
         upstreams: Upstreams,
@@ -64,6 +67,7 @@ impl Proxy {
         Self {
             origins,
             lineages,
+            digests,
             recorder,
             jobs: Arc::default(),
             desk: Arc::default(),

@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::account::Log;
+use crate::digests;
 use crate::gate::{Asker, FlowGate};
 use crate::job::RunningJob;
 use crate::limits::{MAX_QUESTIONS, NAMES_IDLE};
@@ -108,7 +109,7 @@ async fn answer_datagram(proxy: &Proxy, peer: SocketAddr, message: &[u8]) -> Opt
         refuse(Some(origin), Cause::NoLineage, text);
         return None;
     };
-    let mut gate = match open(proxy, job, peer, &origin) {
+    let mut gate = match open(proxy, job, peer, &origin).await {
         Ok(gate) => gate,
         Err(error) => {
             tracing::error!(%error, "a DNS question is not resolved because it cannot be recorded");
@@ -122,14 +123,14 @@ async fn answer_datagram(proxy: &Proxy, peer: SocketAddr, message: &[u8]) -> Opt
     answer.map(|answer| fit_datagram(message, answer))
 }
 
-fn open(
+async fn open(
     proxy: &Proxy,
     job: Arc<RunningJob>,
     peer: SocketAddr,
     origin: &Origin,
 ) -> Result<FlowGate, RecordError> {
     let log = Log::new(proxy.recorder.session()?);
-    let lineage = proxy.lineages.behind(origin);
+    let lineage = digests::behind(proxy, &job, origin).await;
     let destination = Destination::of(origin.destination);
     let asker = Asker {
         job,

@@ -1,8 +1,8 @@
 use std::net::Ipv4Addr;
 
 use sluice_flow::kernel::JobTag;
-use sluice_flow::ports::{Lineages, Origins, Recorder, SessionLog, Synced};
-use sluice_flow::{EventKind, Lineage, ProcessId, SessionId};
+use sluice_flow::ports::{Digests, Lineages, Origins, Recorder, SessionLog, Synced};
+use sluice_flow::{EventKind, ImageFile, Lineage, NoDigest, ProcessId, SessionId};
 use tokio::io::duplex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use uuid::Uuid;
@@ -26,6 +26,16 @@ impl Origins for Around {
 impl Lineages for Around {
     fn lineage(&self, _: ProcessId, _: u32) -> Option<Lineage> {
         None
+    }
+}
+
+impl Digests for Around {
+    fn known(&self, _: &ImageFile) -> Option<String> {
+        None
+    }
+
+    fn digest(&self, _: ProcessId, _: &ImageFile, _: Instant) -> Result<String, NoDigest> {
+        Err(NoDigest::Ended)
     }
 }
 
@@ -62,6 +72,7 @@ fn proxy(origin: Option<Origin>) -> (Arc<Proxy>, UnboundedReceiver<Vec<EventKind
     let around = Arc::new(Around { origin, told });
     let names = StaticNames::default();
     let proxy = Proxy::new(
+        around.clone(),
         around.clone(),
         around.clone(),
         around,

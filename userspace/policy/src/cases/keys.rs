@@ -66,6 +66,11 @@ pub(super) static EXEC: Block = Block {
             Shape::Texts,
             "Arguments, argv[0] first; the path alone unless said.",
         ),
+        key(
+            "exe_sha256",
+            Shape::Text,
+            "SHA-256 of the program's file, 64 hex digits; unknown unless said.",
+        ),
         key("uid", Shape::Number, "1000 unless said."),
         key("cwd", Shape::Text, "/ unless said."),
     ],

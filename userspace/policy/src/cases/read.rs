@@ -181,6 +181,10 @@ impl Reader<'_> {
         let uid = self.field_number(fields, "uid", 0, u32::MAX.into(), DEFAULT_UID);
         exec.uid = u32::try_from(uid).ok()?;
         exec.cwd = self.field_text(fields, "cwd", "/");
+        if let Some(node) = fields.find("exe_sha256") {
+            let text = self.text(node)?;
+            exec.exe_sha256 = Some(self.digest(text, node.span)?);
+        }
         Some(exec)
     }
 

@@ -192,3 +192,31 @@ fn cases_limit() {
     assert_eq!(run_on(&set, &cases(MAX_CASES)).unwrap().len(), MAX_CASES);
     assert!(run_on(&set, &cases(MAX_CASES + 1)).is_err());
 }
+
+#[test]
+fn a_case_says_what_is_in_a_programs_file() {
+    let (one, two) = ("ab".repeat(32), "cd".repeat(32));
+    let rule = format!(
+        "rules: [{{ name: r, who: {{ exe_sha256: \"{}\" }}, what: {{ host: a.example.com }}, \
+         then: allow }}]",
+        one.to_uppercase()
+    );
+    let cases: String = [
+        (format!("{{ exe: /bin/x, exe_sha256: \"{one}\" }}"), "allow"),
+        (format!("{{ exe: /bin/x, exe_sha256: \"{two}\" }}"), "deny"),
+        ("/bin/x".to_owned(), "deny"),
+    ]
+    .iter()
+    .map(|(exec, verdict)| {
+        format!(
+            "  - {{ name: c, lineage: [{exec}], host: a.example.com, http: {{}}, expect: \
+             {verdict} }}\n"
+        )
+    })
+    .collect();
+    assert_eq!(run(&rule, &cases), [[""; 0]; 3]);
+    let broken = "  - { name: c, lineage: [{ exe: /x, exe_sha256: ab }], expect: deny }\n";
+    let set = set(&[(Layer::Repository, &policy(&rule))]);
+    let errors = run_on(&set, broken).unwrap_err().to_string();
+    assert!(errors.contains("this is no SHA-256"), "{errors}");
+}

@@ -33,7 +33,7 @@ const EXE: Key = key(
 const EXE_SHA256: Key = key(
     "exe_sha256",
     Shape::Texts,
-    "SHA-256 of the program's file, 64 hex digits.",
+    "SHA-256 of the program's file, 64 hex digits: for a script of its interpreter's. Unknown where it cannot be told for certain that this file ran.",
 );
 const ARGV: Key = key(
     "argv",

@@ -187,19 +187,10 @@ impl Findings<'_> {
             Rank::Allow => "so the rule never allows",
             Rank::Approve | Rank::Deny => "so the rule takes it for a match",
         };
-        for (there, key) in [
-            (who.container, "container.image"),
-            (who.image.exe_sha256, "exe_sha256"),
-        ] {
-            if there {
-                let message = format!("`{key}` is not known in this version, {effect}");
-                self.note(
-                    Lint::UnknownHere,
-                    place,
-                    message,
-                    "use `exe`, `via` or `ancestor`",
-                );
-            }
+        if who.container {
+            let message = format!("`container.image` is not known in this version, {effect}");
+            let fix = "use `exe`, `exe_sha256`, `via` or `ancestor`";
+            self.note(Lint::UnknownHere, place, message, fix);
         }
         for user in &who.image.user {
             if let User::Unresolved(name) = user {

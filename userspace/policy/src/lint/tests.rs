@@ -112,6 +112,10 @@ fn who_is_asked_and_what_is_not_known() {
             &["unknown-here r"],
         ),
         (
+            "who: { exe_sha256: \"0000000000000000000000000000000000000000000000000000000000000000\" }, then: allow",
+            &[],
+        ),
+        (
             "who: { user: nobody-here }, then: deny",
             &["unknown-here r"],
         ),

@@ -119,7 +119,29 @@ fn wrong_types_name_what_was_found() {
             &rule("who: { lineage: maybe }"),
             "`maybe` is not known here | one of: complete, any",
         ),
-        (&rule("who: { exe_sha256: abc }"), "this is no SHA-256"),
+        (
+            &rule("who: { exe_sha256: abc }"),
+            "this is no SHA-256 | 64 hex digits, as",
+        ),
+        (
+            &rule(&format!("who: {{ exe_sha256: \"{}\" }}", "a".repeat(63))),
+            "this is no SHA-256",
+        ),
+        (
+            &rule(&format!("who: {{ exe_sha256: \"{}\" }}", "a".repeat(65))),
+            "this is no SHA-256",
+        ),
+        (
+            &rule(&format!(
+                "who: {{ exe_sha256: \"sha256:{}\" }}",
+                "a".repeat(64)
+            )),
+            "this is no SHA-256 | write the 64 hex digits alone",
+        ),
+        (
+            &rule("who: { exe_sha256: [] }"),
+            "an empty list matches nothing",
+        ),
         (&rule("mode: 1"), "`1` is not known here"),
         (&rule("expected: yes"), "expected true or false, found text"),
         (&rule("record: always"), "`always` is not known here"),

@@ -1,5 +1,6 @@
 //! The `who` block.
 
+use crate::diagnostic::Span;
 use crate::glob::Parts;
 use crate::keys;
 use crate::read::{Fields, Reader};
@@ -67,7 +68,8 @@ impl Reader<'_> {
             exe: self.globs(fields.find("exe"), Parts::Path),
             exe_sha256: fields
                 .find("exe_sha256")
-                .is_some_and(|node| self.digests(node)),
+                .map(|node| self.digests(node))
+                .unwrap_or_default(),
             argv: self.globs(fields.find("argv"), Parts::Path),
             user: fields
                 .find("user")
@@ -77,15 +79,26 @@ impl Reader<'_> {
         }
     }
 
-    fn digests(&mut self, node: &Node) -> bool {
-        for (text, span) in self.texts(node) {
-            if text.len() != SHA256_HEX || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-                let fix = "64 hex digits, as `sha256sum` prints them, in quotes";
-                self.complaints
-                    .error_with_fix(span, "this is no SHA-256", fix);
-            }
+    fn digests(&mut self, node: &Node) -> Vec<String> {
+        let texts = self.texts(node);
+        let digests = texts.iter();
+        digests
+            .filter_map(|(text, span)| self.digest(text, *span))
+            .collect()
+    }
+
+    /// A SHA-256, in lower case.
+    pub(crate) fn digest(&mut self, text: &str, span: Span) -> Option<String> {
+        if text.len() == SHA256_HEX && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Some(text.to_ascii_lowercase());
         }
-        true
+        let fix = match text.split_once(':') {
+            Some(_) => "write the 64 hex digits alone, without what names the hash",
+            None => "64 hex digits, as `sha256sum` prints them, in quotes",
+        };
+        self.complaints
+            .error_with_fix(span, "this is no SHA-256", fix);
+        None
     }
 
     fn users(&mut self, node: &Node) -> Vec<User> {
