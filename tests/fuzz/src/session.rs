@@ -90,6 +90,7 @@ impl Gate for ToldGate {
             operation: number as u64,
             masker: self.masker.clone(),
             record_payload: self.record_payload,
+            judges_answer: true,
         };
         let refusal = Refusal::of(Cause::Policy, "not here");
         if held {
@@ -109,6 +110,17 @@ impl Gate for ToldGate {
         } else {
             Judgement::Forward(pass)
         }
+    }
+
+    async fn judge_answer(&mut self, operation: u64, status: u16) -> Result<Pass, Refusal> {
+        self.was_asked(operation);
+        assert!((100..600).contains(&status), "an answer without a status");
+        Ok(Pass {
+            operation,
+            masker: self.masker.clone(),
+            record_payload: self.record_payload,
+            judges_answer: true,
+        })
     }
 
     fn answered(&mut self, operation: u64, _: Answer) {

@@ -24,6 +24,10 @@ pub struct Pass {
     pub masker: Option<Arc<Masker>>,
     /// Whether the (masked) answer is recorded.
     pub record_payload: bool,
+    /// Whether the answer is judged, too: [`Gate::judge_answer`] is asked about each head of it
+    /// before a byte of it passes, and what it gives takes the place of this. Until then
+    /// `masker` says whether an answer that cannot be masked (a part, a tunnel) would have to be.
+    pub judges_answer: bool,
 }
 
 /// What the gate says to an operation.
@@ -83,6 +87,17 @@ pub enum Direction {
 pub trait Gate {
     /// Judges an operation, after it and its verdict are in the log.
     fn judge(&mut self, operation: Operation) -> impl Future<Output = Judgement>;
+
+    /// Judges the answer to an operation by its status, after the verdict on it is in the log;
+    /// only for a [`Pass`] with `judges_answer`. A refusal takes the answer's place. It is noted.
+    fn judge_answer(
+        &mut self,
+        operation: u64,
+        status: u16,
+    ) -> impl Future<Output = Result<Pass, Refusal>> {
+        let why = format!("nobody judges the answer {status} to operation {operation} here");
+        std::future::ready(Err(Refusal::of(Cause::Undecodable, why)))
+    }
 
     /// Notes what came back.
     fn answered(&mut self, operation: u64, answer: Answer);

@@ -282,6 +282,7 @@ impl Gate for FlowGate {
             operation,
             masker,
             record_payload,
+            judges_answer: false,
         };
         match (held, too_large) {
             (None, _) => Judgement::Forward(pass),

@@ -33,6 +33,9 @@ pub enum DecodeFault {
     /// A part of a representation cannot be masked: what is sensitive may be cut.
     #[error("it is a part of a representation, which cannot be masked")]
     Partial,
+    /// After a 101 comes another protocol.
+    #[error("another protocol follows, which cannot be masked")]
+    Tunnel,
 }
 
 type Brotli = BrotliState<HeapAlloc<u8>, HeapAlloc<u32>, HeapAlloc<HuffmanCode>>;

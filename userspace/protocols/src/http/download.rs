@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::io;
 
-use sluice_flow::Pass;
 use sluice_flow::gate::{Answer, Gate};
+use sluice_flow::{Pass, Refusal};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::decode::DecodeFault;
@@ -51,6 +51,8 @@ pub(super) enum DownFault {
     ClientGone,
     /// The body must be masked and cannot be decoded.
     Undecodable(DecodeFault),
+    /// The gate refuses it by its status, and has noted that. Nothing of it has passed.
+    Refused(Refusal),
 }
 
 impl From<RelayFault> for DownFault {
@@ -63,7 +65,8 @@ impl From<RelayFault> for DownFault {
     }
 }
 
-/// Brings the response of one request to the client: interim ones, then the final one.
+/// Brings the response of one request to the client: interim ones, then the final one. Where the
+/// gate judges the answer, nothing of a head passes before its verdict.
 pub(super) async fn download<R, W, G>(
     from: &mut Incoming<R>,
     asked: &Asked<'_>,
@@ -78,33 +81,29 @@ where
     G: Gate,
 {
     let mut interim = 0;
-    let (head_bytes, response) = loop {
+    let (head_bytes, response, pass) = loop {
         let (head_bytes, response) = next_head(from, asked).await?;
         if !response.is_interim() {
-            break (head_bytes, response);
+            note_status(pass, response.status, gate);
+        }
+        let pass = judged(pass, response.status, gate).await?;
+        if !response.is_interim() {
+            break (head_bytes, response, pass);
         }
         interim += 1;
         if interim > INTERIM_RESPONSES {
             return Err(DownFault::Upstream(Fault::TooManyInterim));
         }
-        pass_interim(from, head_bytes, &response, asked, pass, to, gate, passed).await?;
+        pass_interim(from, head_bytes, &response, asked, &pass, to, gate, passed).await?;
     };
-    let status = Some(response.status);
-    gate.answered(
-        pass.operation,
-        Answer {
-            status,
-            ..Answer::default()
-        },
-    );
     if response.status == 101 {
-        return upgraded(from, head_bytes, &response, asked, to, passed).await;
+        return upgraded(from, head_bytes, &response, asked, &pass, to, passed).await;
     }
     let mut end_at_close = response.body == Body::UntilClose;
     match &pass.masker {
         None => relay(from, head_bytes, &mut Frames::of(response.body), to, passed).await?,
         Some(masker) => {
-            let masked = (pass, masker.as_ref());
+            let masked = (&pass, masker.as_ref());
             let end = download_masked(from, head_bytes, &response, asked, masked, to, gate, passed)
                 .await?;
             end_at_close |= end == MaskedEnd::Close;
@@ -118,6 +117,23 @@ where
     } else {
         Downloaded::Closed
     })
+}
+
+fn note_status<G: Gate>(pass: &Pass, status: u16, gate: &mut G) {
+    let answer = Answer {
+        status: Some(status),
+        ..Answer::default()
+    };
+    gate.answered(pass.operation, answer);
+}
+
+/// What is done to a response with this status.
+async fn judged<G: Gate>(pass: &Pass, status: u16, gate: &mut G) -> Result<Pass, DownFault> {
+    if !pass.judges_answer {
+        return Ok(pass.clone());
+    }
+    let judged = gate.judge_answer(pass.operation, status).await;
+    judged.map_err(DownFault::Refused)
 }
 
 /// Reads until a head is complete.
@@ -187,6 +203,7 @@ async fn upgraded<R, W>(
     head_bytes: usize,
     response: &ResponseHead,
     asked: &Asked<'_>,
+    pass: &Pass,
     to: &mut W,
     passed: &Cell<u64>,
 ) -> Result<Downloaded, DownFault>
@@ -196,6 +213,9 @@ where
 {
     if asked.upgrade.is_none() || asked.upgrade != response.upgrade.as_deref() {
         return Err(DownFault::Upstream(Fault::UnaskedUpgrade));
+    }
+    if pass.masker.is_some() {
+        return Err(DownFault::Undecodable(DecodeFault::Tunnel));
     }
     relay(from, head_bytes, &mut Frames::of(Body::None), to, passed).await?;
     Ok(Downloaded::Upgraded)

@@ -210,6 +210,13 @@ where
                 let why = format!("the answer's body must be masked, but {fault}");
                 self.fail(asked, begun, Cause::Undecodable, why).await
             }
+            // Whatever came before it were whole interim responses: the client waits for a final one.
+            DownFault::Refused(refusal) => {
+                let status = refusal.cause.response().http;
+                self.answer_and_end(status, &refusal, asked.head.is_head)
+                    .await;
+                Outcome::Refused
+            }
             DownFault::ClientGone => Outcome::Failed,
         }
     }

@@ -259,6 +259,7 @@ impl Gate for TestGate {
             operation: self.operations,
             masker: self.rules.masker.clone(),
             record_payload: false,
+            judges_answer: false,
         })
     }
 

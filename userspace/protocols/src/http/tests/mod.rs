@@ -1,5 +1,6 @@
 //! Scripted clients and servers around [`serve`](super::serve()).
 
+mod answers;
 mod bodies;
 mod broken;
 mod corpus;
@@ -42,6 +43,10 @@ pub(super) enum Say {
 #[derive(Default)]
 pub(super) struct TestGate {
     pub(super) script: VecDeque<Say>,
+    /// What it says to answers by their status; it allows others. Where nothing stands here,
+    /// answers are not judged.
+    pub(super) of_answers: Vec<(u16, Say)>,
+    pub(super) judged_answers: Vec<u16>,
     pub(super) asked: Vec<Operation>,
     pub(super) answered: Vec<u16>,
     pub(super) hits: u64,
@@ -77,6 +82,7 @@ impl TestGate {
             operation: self.asked.len() as u64,
             masker: masked.then(masker),
             record_payload: masked,
+            judges_answer: !self.of_answers.is_empty(),
         }
     }
 }
@@ -131,6 +137,20 @@ impl Gate for TestGate {
                     answer,
                 })
             }
+        }
+    }
+
+    async fn judge_answer(&mut self, operation: u64, status: u16) -> Result<Pass, Refusal> {
+        assert!((1..=self.asked.len() as u64).contains(&operation));
+        self.judged_answers.push(status);
+        // The log takes its time.
+        tokio::task::yield_now().await;
+        let said = self.of_answers.iter().find(|(of, _)| *of == status);
+        match said.map_or(&Say::Allow, |(_, say)| say) {
+            Say::Allow => Ok(self.pass(false)),
+            Say::Mask => Ok(self.pass(true)),
+            Say::Deny => Err(denied()),
+            Say::Hold(_) => panic!("nobody is asked about an answer"),
         }
     }
 

@@ -175,6 +175,7 @@ impl Gate for ListGate {
             operation: log.operations.len() as u64,
             masker: self.masker.clone(),
             record_payload: self.record,
+            judges_answer: false,
         };
         match self.says.pop_front().unwrap_or(Say::Allow) {
             Say::Allow if !forbidden => Judgement::Forward(pass),
