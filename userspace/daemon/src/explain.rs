@@ -120,8 +120,9 @@ pub fn explain(log: &impl PolicyLog, events: &[Event]) -> anyhow::Result<String>
     for event in events {
         if let EventKind::Operation(record) = &event.kind {
             let policy = policy_of(log, job, event.at)?;
-            let then = verdict_of(events, event.seq);
-            explain_operation(&mut text, &policy, facts, record, then);
+            for judged in judged(events, event.seq) {
+                explain_operation(&mut text, &policy, facts, record, judged);
+            }
         }
     }
     if text.is_empty() {
@@ -135,7 +136,7 @@ fn explain_operation(
     policy: &Arc<JobPolicy>,
     facts: FlowFacts<'_>,
     record: &OperationRecord,
-    then: Option<&Verdict>,
+    (status, then): (Option<u16>, Option<&Verdict>),
 ) {
     let operation = operation_of(record);
     let host = match (&record.proved_host, &operation) {
@@ -149,7 +150,7 @@ fn explain_operation(
         ) => facts.host.claim(claimed, facts.ip),
         (None, _) => facts.host.clone(),
     };
-    let explanation = policy.explain(facts, &operation, &host);
+    let explanation = policy.explain(facts, &operation, status, &host);
     // Writing to a String does not fail.
     let _ = writeln!(text, "{explanation}");
     if let Some(then) = then
@@ -164,13 +165,23 @@ fn explain_operation(
     }
 }
 
-fn verdict_of(events: &[Event], number: u64) -> Option<&Verdict> {
-    events.iter().find_map(|event| match &event.kind {
+/// What was judged of an operation, with the verdict of then: what was asked for, and each head of
+/// its answer by the status.
+fn judged(events: &[Event], number: u64) -> Vec<(Option<u16>, Option<&Verdict>)> {
+    let verdicts = events.iter().filter_map(|event| match &event.kind {
         EventKind::Verdict {
-            operation, because, ..
-        } if *operation == number => Some(&**because),
+            operation,
+            status,
+            because,
+            ..
+        } if *operation == number => Some((*status, Some(&**because))),
         _ => None,
-    })
+    });
+    let judged: Vec<_> = verdicts.collect();
+    if judged.is_empty() {
+        return vec![(None, None)];
+    }
+    judged
 }
 
 /// What was asked for, as far as the record tells; what it does not tell is unknown.

@@ -193,10 +193,13 @@ pub enum EventKind {
     Opened(Box<SessionOpened>),
     /// Something was asked for.
     Operation(Box<OperationRecord>),
-    /// What the policy said to it.
+    /// What the policy said to it, or to its answer.
     Verdict {
         /// Sequence number of the operation.
         operation: u64,
+        /// HTTP: status of the answer that it is about; `None`: it is about what was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<u16>,
         /// `allow`, `approve`, `deny`; repeated from the verdict.
         verdict: String,
         /// The verdict with its reasons.

@@ -4,7 +4,7 @@
 use sluice_flow::operation::OpaqueStream;
 use sluice_flow::verdict::Payload;
 use sluice_flow::{DnsQuestion, HostFact, Operation, Verdict};
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use crate::flow::{FlowPolicy, Known, LayerView, View};
 use crate::job::{JobRule, LayerPolicy};
@@ -12,50 +12,30 @@ use crate::rule::{Mode, Rank, Verb};
 use crate::ruling::{Judged, Ruling};
 use crate::truth::Truth;
 use crate::verdict;
-use crate::what::{Asked, Kind};
+use crate::what::{Asked, Kind, Subject};
 
 /// Record types that name an address, or lead to one: what a client asks for before it
 /// connects (RFC 1035, RFC 3596, RFC 9460).
 const ADDRESS_TYPES: [&str; 5] = ["A", "AAAA", "CNAME", "HTTPS", "SVCB"];
 
-/// What an operation asks for: each statement by itself.
-pub(crate) fn asked(operation: &Operation) -> SmallVec<[Asked<'_>; 2]> {
-    match operation {
-        Operation::Opaque(stream) => smallvec![Asked::Opaque(stream)],
-        Operation::Http(request) => smallvec![Asked::Http(request)],
-        Operation::Dns(question) => smallvec![Asked::Dns(question)],
-        Operation::Postgres(message) if message.statements.is_empty() => {
-            smallvec![Asked::Postgres(message, None)]
-        }
-        Operation::Postgres(message) => message
-            .statements
-            .iter()
-            .map(|s| Asked::Postgres(message, Some(s)))
-            .collect(),
-    }
-}
-
-/// The verdict on an operation. Several statements get the strictest among theirs.
-pub(crate) fn operation(
-    flow: &FlowPolicy,
-    view: &View,
-    operation: &Operation,
-    host: &HostFact,
-) -> Verdict {
-    let named = !matches!(operation, Operation::Dns(_));
+/// The verdict on an operation, or on its answer. Several statements get the strictest among
+/// theirs.
+pub(crate) fn operation(flow: &FlowPolicy, view: &View, subject: Subject<'_>) -> Verdict {
+    let host = subject.host;
+    let named = !matches!(subject.operation, Operation::Dns(_));
     if let (HostFact::Disagree { claimed, resolved }, true) = (host, named) {
         return verdict::names_disagree(flow, claimed, resolved);
     }
     if flow.job.layers.is_empty() {
-        return verdict::host_default(flow, operation, host);
+        return verdict::host_default(flow, subject);
     }
-    let asked = asked(operation);
+    let asked = subject.asked();
     let judged = asked
         .iter()
         .map(|asked| judge(flow, view, asked, host))
         .reduce(Judged::strictest)
         .unwrap_or_default();
-    verdict::of(flow, &judged, Some((operation, host)))
+    verdict::of(flow, &judged, Some(subject))
 }
 
 /// What one operation or statement gets from all layers.
@@ -181,7 +161,7 @@ impl<'p> LayerJudge<'p, '_> {
     fn base(&self, view: &LayerView, rule: usize, known: &Known) -> Truth {
         match self.asked {
             Asked::Dns(_) => known.case,
-            Asked::Connect | Asked::Http(_) | Asked::Postgres(..) | Asked::Opaque(_) => {
+            Asked::Connect | Asked::Http(..) | Asked::Postgres(..) | Asked::Opaque(_) => {
                 view.base.get(rule).copied().unwrap_or(Truth::Unknown)
             }
         }

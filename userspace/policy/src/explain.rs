@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use sluice_flow::{Decision, HostFact, Lineage, Operation, RuleRef, Verdict};
 
-use crate::decide::{asked, matched};
+use crate::decide::matched;
 use crate::flow::FlowFacts;
 use crate::job::{JobPolicy, JobRule, LayerPolicy};
 use crate::rule::{Case, Layer, Mode, Rank};
 use crate::truth::{AllOf, KeyTruth, Side, Truth};
 use crate::verdict::summary;
-use crate::what::Asked;
+use crate::what::{Asked, Status, Subject};
 use crate::who::Who;
 
 /// A verdict and how each rule contributed.
@@ -66,18 +66,24 @@ pub struct ExplainedRule {
 }
 
 impl JobPolicy {
-    /// Judges an operation and tells how each rule contributed. `host` as in
-    /// [`FlowPolicy::decide`](crate::FlowPolicy::decide).
+    /// Judges an operation, or its answer where `status` is that of one, and tells how each
+    /// rule contributed. `host` as in [`FlowPolicy::decide`](crate::FlowPolicy::decide).
     #[must_use]
     pub fn explain(
         self: &Arc<Self>,
         facts: FlowFacts<'_>,
         operation: &Operation,
+        status: Option<u16>,
         host: &HostFact,
     ) -> Explanation {
         let flow = self.flow(facts);
-        let verdict = flow.decide(operation, host);
-        let asked = asked(operation);
+        let subject = Subject {
+            operation,
+            status: status.map_or(Status::ToCome, Status::Known),
+            host,
+        };
+        let verdict = flow.judge(subject);
+        let asked = subject.asked();
         let several = asked.len() > 1;
         let parts = asked.iter().map(|asked| ExplainedPart {
             statement: match asked {
@@ -92,7 +98,7 @@ impl JobPolicy {
         });
         let parts = parts.collect();
         Explanation {
-            asked: summary(&flow, operation, host),
+            asked: summary(&flow, subject),
             verdict,
             parts,
         }
@@ -153,6 +159,8 @@ fn explain_rule(
         &mut keys,
     );
     let holds = Truth::all(keys.iter().map(|key| key.truth));
+    let but_for_status = keys.iter().filter(|key| key.key != "what.http.status");
+    let waits = Truth::all(but_for_status.map(|key| key.truth)) != Truth::False;
     let mut taken_out = Truth::False;
     for case in &rule.unless {
         let mut unless = Vec::new();
@@ -179,13 +187,22 @@ fn explain_rule(
         truth,
         matched: takes_part,
         keys,
-        note: note(at, truth, takes_part, asked),
+        note: note(at, (truth, takes_part), waits, asked),
     }
 }
 
-fn note(at: &JobRule, truth: Truth, takes_part: bool, asked: &Asked<'_>) -> Option<&'static str> {
+/// `waits`: whether it may match once the status of the answer is known.
+fn note(
+    at: &JobRule,
+    (truth, takes_part): (Truth, bool),
+    waits: bool,
+    asked: &Asked<'_>,
+) -> Option<&'static str> {
     let what = &at.rule.case.what;
     match asked {
+        Asked::Http(_, Status::ToCome) if waits && at.rule.names_status() => {
+            Some("the request passes as far as `status` is concerned; its answer is judged")
+        }
         Asked::Opaque(_) if truth == Truth::True && !takes_part => {
             Some("a stream that is not understood is allowed by `protocol` and `port` only")
         }

@@ -4,7 +4,7 @@ use sluice_flow::Effect;
 
 fn explained(rest: &str, operation: &Operation) -> Explanation {
     let flow = Flow::to("api.example.com");
-    job_policy(rest).explain(flow.facts(), operation, &flow.host)
+    job_policy(rest).explain(flow.facts(), operation, None, &flow.host)
 }
 
 const REST: &str = "
@@ -89,7 +89,7 @@ fn notes_tell_what_keys_do_not() {
 fn a_gap_in_the_lineage_is_named() {
     let flow = Flow::default().by(crate::testing::gap(&["/bin/sh"]));
     let policy = job_policy("rules: [{ name: r, then: allow }]");
-    let explanation = policy.explain(flow.facts(), &http("GET", "/"), &flow.host);
+    let explanation = policy.explain(flow.facts(), &http("GET", "/"), None, &flow.host);
     let rule = &explanation.parts[0].layers[0].rules[0];
     assert_eq!((rule.truth, rule.matched), (Truth::Unknown, false));
     assert_eq!(rule.keys[0].key, "who.lineage");
@@ -142,10 +142,56 @@ fn why_it_is_not_known_what_is_in_a_file_is_told() {
             exe_sha256_unknown: why,
             ..Exec::clone(leaf)
         });
-        let explanation = policy.explain(flow.facts(), &http("GET", "/"), &flow.host);
+        let explanation = policy.explain(flow.facts(), &http("GET", "/"), None, &flow.host);
         let text = explanation.to_string();
         assert!(text.contains(&want), "{want}: {text}");
         let above = format!("* deny    p/above: cannot be known: who.ancestor unknown {not_asked}");
         assert!(text.contains(&above), "{text}");
     }
+}
+
+#[test]
+fn a_request_and_its_answer_are_explained_each() {
+    let rest = "
+rules:
+  - { name: get, what: { http: { method: GET } }, unless: { what: { http: { status: 404 } } }, then: allow }
+  - { name: no-errors, what: { http: { status: 5xx } }, then: deny }
+  - { name: others, what: { host: b.example.com, http: { status: 5xx } }, then: deny }
+";
+    let flow = Flow::to("api.example.com");
+    let told = |status| {
+        let operation = http("GET", "/x");
+        let explanation = job_policy(rest).explain(flow.facts(), &operation, status, &flow.host);
+        explanation.to_string()
+    };
+    let waits = "the request passes as far as `status` is concerned; its answer is judged";
+    assert_eq!(
+        told(None),
+        format!(
+            "GET /x at api.example.com:443
+  allow by p/get (repository layer)
+
+repository layer
+  deny    p/no-errors: does not match: what.http.status no
+            {waits}
+  deny    p/others: does not match: what.host no, what.http.status no
+* allow   p/get: matches: what.http yes, what.http.method yes, unless.what.http yes, unless.what.http.status no
+            {waits}
+  deny    where none matches
+"
+        )
+    );
+    assert_eq!(
+        told(Some(500)),
+        "the answer 500 to GET /x at api.example.com:443
+  deny by p/no-errors (repository layer)
+  \"the answer 500 to GET /x at api.example.com:443 is not allowed here\"
+
+repository layer
+* deny    p/no-errors: matches: what.http yes, what.http.status yes
+  deny    p/others: does not match: what.host no
+* allow   p/get: matches: what.http yes, what.http.method yes, unless.what.http yes, unless.what.http.status no
+  deny    where none matches
+"
+    );
 }

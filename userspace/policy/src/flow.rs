@@ -10,12 +10,13 @@ use smallvec::SmallVec;
 
 use crate::decide;
 use crate::index::General;
-use crate::job::{JobPolicy, LayerPolicy};
+use crate::job::{JobPolicy, JobRule, LayerPolicy};
 use crate::limits::MAX_VIEWS;
 use crate::permit::{Admission, Permit};
-use crate::rule::{Case, Mode, Rule};
+use crate::rule::{Case, Mask, Mode, Rule};
 use crate::truth::{AllOf, Side, Truth};
-use crate::what::Asked;
+use crate::verdict;
+use crate::what::{Asked, Status, Subject};
 
 /// What is known of a flow before its first byte.
 #[derive(Debug, Clone, Copy)]
@@ -175,44 +176,111 @@ impl FlowPolicy {
     /// operation claims taken into account ([`HostFact::claim`]); a DNS question is judged by
     /// the name that it asks for instead.
     pub fn decide(&self, operation: &Operation, host: &HostFact) -> Verdict {
-        if *host == self.host {
-            return decide::operation(self, &self.view, operation, host);
+        self.judge(Subject {
+            operation,
+            status: Status::ToCome,
+            host,
+        })
+    }
+
+    /// Judges the answer to a request, now that its status is known: allow or deny. People who
+    /// were to be asked have agreed to the request. One that [`FlowPolicy::decide`] refuses is
+    /// refused whatever it is answered.
+    pub fn decide_answer(&self, operation: &Operation, status: u16, host: &HostFact) -> Verdict {
+        self.judge(Subject {
+            operation,
+            status: Status::Known(status),
+            host,
+        })
+    }
+
+    pub(crate) fn judge(&self, subject: Subject<'_>) -> Verdict {
+        let verdict = if *subject.host == self.host {
+            decide::operation(self, &self.view, subject)
+        } else {
+            decide::operation(self, &self.view_of(subject.host), subject)
+        };
+        match subject.status {
+            Status::Known(_) => verdict::agreed(verdict),
+            Status::ToCome | Status::Unknown => verdict,
         }
-        decide::operation(self, &self.view_of(host), operation, host)
+    }
+
+    /// Whether the answer to a request is to be judged: there is a rule or a mask in which its
+    /// status has a say, and nothing else in it speaks against the request.
+    #[must_use]
+    pub fn judges_answer(&self, operation: &Operation, host: &HostFact) -> bool {
+        if !self.job.names_status || !matches!(operation, Operation::Http(_)) {
+            return false;
+        }
+        let subject = Subject {
+            operation,
+            status: Status::Unknown,
+            host,
+        };
+        let has_a_say = |mask: &Mask| mask.case.names_status();
+        self.status_decides(subject) || self.masks_of(subject).any(has_a_say)
+    }
+
+    /// Whether a rule in which the status has a say may match.
+    fn status_decides(&self, subject: Subject<'_>) -> bool {
+        let may_match = |at: &JobRule, known: &Known| {
+            let side = at.rule.verb.side();
+            let case = |asked: &Asked<'_>| at.rule.case.of_operation(subject.host, asked, side);
+            let mut asked = subject.asked().into_iter();
+            asked.any(|asked| known.case.and(case(&asked)) != Truth::False)
+        };
+        let mut layers = self.job.layers.iter().zip(&self.known);
+        layers.any(|(layer, known)| {
+            let rules = layer.by_status.iter();
+            let mut rules = rules.filter_map(|i| layer.rules.get(*i).zip(known.get(*i)));
+            rules.any(|(at, known)| may_match(at, known))
+        })
     }
 
     /// The masks for the answer to an operation, of all layers; where it cannot be known
-    /// whether a mask applies, it does. A policy in shadow mode masks nothing. `host` as in
-    /// [`FlowPolicy::decide`].
+    /// whether a mask applies, it does. A policy in shadow mode masks nothing. `status` is that
+    /// of the answer, where it is there. `host` as in [`FlowPolicy::decide`].
     ///
     /// An opaque stream cannot be masked, and is to be refused where there is a mask for it:
     /// one that names neither `http` nor `postgres`, and does more than hide columns.
     #[must_use]
-    pub fn masks_for(&self, operation: &Operation, host: &HostFact) -> Vec<MaskRule> {
-        let mut rules = Vec::new();
-        for (policy, known) in self.job.policies.iter().zip(&self.masks) {
-            if policy.mode == Mode::Shadow {
-                continue;
-            }
-            for (mask, known) in policy.masks.iter().zip(known) {
-                let applies = |asked: Asked<'_>| {
-                    let concerns = !matches!(asked, Asked::Opaque(_)) || mask.is_about_opaque();
-                    concerns
-                        && known.and(mask.case.of_operation(host, &asked, Side::Closes))
-                            != Truth::False
-                };
-                if decide::asked(operation).into_iter().any(applies) {
-                    rules.push(mask.rule.clone());
-                }
-            }
-        }
-        rules
+    pub fn masks_for(
+        &self,
+        operation: &Operation,
+        status: Option<u16>,
+        host: &HostFact,
+    ) -> Vec<MaskRule> {
+        let subject = Subject {
+            operation,
+            status: status.map_or(Status::Unknown, Status::Known),
+            host,
+        };
+        let rules = self.masks_of(subject).map(|mask| mask.rule.clone());
+        rules.collect()
     }
 
-    /// [`FlowPolicy::masks_for`] with the name that is known of the flow.
+    /// The masks that may apply.
+    fn masks_of<'s>(&'s self, subject: Subject<'s>) -> impl Iterator<Item = &'s Mask> {
+        let applies = move |mask: &Mask, known: Truth| {
+            subject.asked().into_iter().any(|asked| {
+                let concerns = !matches!(asked, Asked::Opaque(_)) || mask.is_about_opaque();
+                let case = || mask.case.of_operation(subject.host, &asked, Side::Closes);
+                concerns && known.and(case()) != Truth::False
+            })
+        };
+        let policies = self.job.policies.iter().zip(&self.masks);
+        policies
+            .filter(|(policy, _)| policy.mode != Mode::Shadow)
+            .flat_map(|(policy, known)| policy.masks.iter().zip(known))
+            .filter(move |(mask, known)| applies(mask, **known))
+            .map(|(mask, _)| mask)
+    }
+
+    /// [`FlowPolicy::masks_for`] with the name that is known of the flow, and no answer yet.
     #[must_use]
     pub fn masks(&self, operation: &Operation) -> Vec<MaskRule> {
-        self.masks_for(operation, &self.host)
+        self.masks_for(operation, None, &self.host)
     }
 
     /// What is recorded where no rule that matches an operation says less.

@@ -114,7 +114,7 @@ impl Index {
         match asked {
             Asked::Connect => Selected::from_slice(&self.every),
             Asked::Opaque(_) => Selected::from_slice(&general.opaque),
-            Asked::Http(request) => self.http.of(&general.http, path_prefixes(&request.path)),
+            Asked::Http(request, _) => self.http.of(&general.http, path_prefixes(&request.path)),
             Asked::Dns(question) => self
                 .dns
                 .of(&self.dns.general, std::iter::once(question.name.as_str())),

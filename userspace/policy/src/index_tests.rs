@@ -1,8 +1,8 @@
 use sluice_flow::{Effect, HostFact, Operation};
 
 use super::*;
-use crate::decide::{asked, matched};
-use crate::testing::{http, job_policy, opaque, question, sql, statement};
+use crate::decide::matched;
+use crate::testing::{asked, http, job_policy, opaque, question, sql, statement};
 
 fn prefixes(path: &str) -> Vec<&str> {
     path_prefixes(path).collect()
@@ -84,6 +84,7 @@ const RULES: &str = "rules:
   - { name: e, what: { postgres: { effect: read } }, then: allow }
   - { name: d, what: { dns: { name: a.example.com } }, then: allow }
   - { name: o, what: { protocol: ssh, port: 22 }, then: allow }
+  - { name: s, what: { http: { path: /c, status: 5xx } }, then: deny }
 ";
 
 fn operations() -> Vec<Operation> {
@@ -171,7 +172,7 @@ fn a_connection_selects_all() {
             .index
             .select(&Asked::Connect, &General::default())
             .len(),
-        16
+        17
     );
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct LayerPolicy {
     /// Strictest first, then by name: the order in the text means nothing.
     pub(crate) rules: Vec<JobRule>,
     pub(crate) index: Index,
+    /// Numbers of the rules in which an answer's status has a say.
+    pub(crate) by_status: Vec<usize>,
     /// Of the policies that enforce; `None` where all of them only tell.
     pub(crate) fallback: Option<Fallback>,
     /// Of all policies.
@@ -72,8 +74,11 @@ impl LayerPolicy {
             let name = |r: &JobRule| (r.policy.name.clone(), r.rule.name.clone());
             strictness.then_with(|| name(a).cmp(&name(b)))
         });
+        let names_status = |(_, at): &(usize, &JobRule)| at.rule.names_status();
+        let by_status = rules.iter().enumerate().filter(names_status);
         Some(Self {
             layer,
+            by_status: by_status.map(|(rule, _)| rule).collect(),
             index: Index::new(&rules),
             rules,
             fallback: enforcing.map(fallback).reduce(strictest),
@@ -90,6 +95,8 @@ pub struct JobPolicy {
     pub(crate) host_default: HostDefault,
     pub(crate) payload: Option<Payload>,
     asks_exe_sha256: bool,
+    /// Whether an answer's status has a say in any rule or mask: without one no answer is judged.
+    pub(crate) names_status: bool,
 }
 
 impl JobPolicy {
@@ -97,12 +104,16 @@ impl JobPolicy {
         // The order of the files means nothing either.
         policies.sort_by(|a, b| (a.layer, &a.name).cmp(&(b.layer, &b.name)));
         let layers = [Layer::Host, Layer::Organisation, Layer::Repository];
+        let layers: Vec<LayerPolicy> = layers
+            .iter()
+            .filter_map(|l| LayerPolicy::new(*l, &policies))
+            .collect();
+        let mut masks = policies.iter().flat_map(|policy| &policy.masks);
         let least = policies.iter().filter_map(|policy| policy.payload).max();
         Self {
-            layers: layers
-                .iter()
-                .filter_map(|l| LayerPolicy::new(*l, &policies))
-                .collect(),
+            names_status: layers.iter().any(|layer| !layer.by_status.is_empty())
+                || masks.any(|mask| mask.case.names_status()),
+            layers,
             payload: least,
             asks_exe_sha256: policies.iter().any(|policy| asks_exe_sha256(policy)),
             policies,

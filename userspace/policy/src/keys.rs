@@ -1,12 +1,14 @@
-//! The table of the language: every block, its keys and their shapes. What is read, what is
-//! suggested for a misspelt key and the JSON Schema all come from it.
+//! The tables of the language: every block, its keys and their shapes. What is read, what is
+//! suggested for a misspelt key and the JSON Schema all come from them.
 
 mod table;
+mod what;
 
 pub(crate) use table::{
-    APPLIES_TO, APPROVE, CONTAINER, DECODED, DNS, EFFECTS, ESCALATE, HTTP, IMAGE, MASK, PARTIAL,
-    POLICY, POSTGRES, PROTOCOLS, RECORD, RULE, RULE_RECORD, STRATEGY, THEN, UNLESS, WHAT, WHO,
+    APPLIES_TO, APPROVE, CONTAINER, ESCALATE, IMAGE, MASK, PARTIAL, POLICY, RECORD, RULE,
+    RULE_RECORD, STRATEGY, THEN, UNLESS, WHO,
 };
+pub(crate) use what::{DECODED, DNS, EFFECTS, HTTP, POSTGRES, PROTOCOLS, WHAT};
 
 /// What a key holds.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +29,8 @@ pub(crate) enum Shape {
     Texts,
     /// A port, a range `8000-8999`, or a list of them.
     Ports,
+    /// A status of HTTP, a class of them `5xx`, or a list of them.
+    Statuses,
     /// A uid, a user's name, or a list of them.
     Users,
     /// A number.

@@ -33,6 +33,9 @@ mod ruling;
 mod schema;
 mod set;
 #[cfg(test)]
+#[path = "status_tests.rs"]
+mod status;
+#[cfg(test)]
 mod testing;
 mod truth;
 mod verdict;

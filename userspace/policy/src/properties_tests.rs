@@ -26,6 +26,8 @@ fn condition() -> impl Strategy<Value = String> {
         Just("what: { cidr: 192.0.2.0/24 },"),
         Just("what: { http: { method: GET } },"),
         Just("what: { http: { path: \"/a/**\" } },"),
+        Just("what: { http: { status: [404, 5xx] } },"),
+        Just("what: { http: { method: GET, status: 2xx } },"),
         Just("what: { postgres: { effect: [read] } },"),
         Just("what: { postgres: { table: \"pay.*\" } },"),
         Just("what: { postgres: { effect: [unknown] } },"),
@@ -43,6 +45,7 @@ fn unless() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => Just(""),
         1 => Just("unless: { what: { http: { path: /a/b } } },"),
+        1 => Just("unless: { what: { http: { status: 200 } } },"),
         1 => Just("unless: { what: { postgres: { table: pay.cards } } },"),
         1 => Just("unless: { who: { exe: \"**/curl\" } },"),
         1 => Just("unless: { what: { host: b.example.com } },"),
@@ -61,7 +64,9 @@ fn verb() -> impl Strategy<Value = &'static str> {
 /// A rule without its name.
 fn rule() -> impl Strategy<Value = String> {
     (condition(), unless(), verb()).prop_map(|(condition, unless, verb)| {
-        let verb = if condition.contains("protocol") && !condition.contains("port") {
+        let opaque = condition.contains("protocol") && !condition.contains("port");
+        let of_answer = condition.contains("status") || unless.contains("status");
+        let verb = if opaque || (of_answer && verb.contains("approve")) {
             "deny"
         } else {
             verb
@@ -244,6 +249,41 @@ proptest! {
     }
 
     #[test]
+    fn what_is_refused_is_refused_whatever_it_is_answered(
+        default in default(),
+        rules in prop::collection::vec(rule(), 0..5),
+        flow in flow(),
+        operation in operation(),
+        status in 100_u16..600,
+    ) {
+        let under = flow.under(&one(default, &rules));
+        let request = under.decide(&operation, &flow.host);
+        let answer = under.decide_answer(&operation, status, &flow.host);
+        if request.decision == Decision::Deny {
+            prop_assert_eq!(&answer.decision, &Decision::Deny);
+        }
+        prop_assert!(!matches!(answer.decision, Decision::Approve(_)), "{answer:?}");
+    }
+
+    #[test]
+    fn an_answer_that_is_not_to_be_judged_would_pass_as_its_request_did(
+        default in default(),
+        rules in prop::collection::vec(rule(), 0..5),
+        flow in flow(),
+        operation in operation(),
+        status in 100_u16..600,
+    ) {
+        let under = flow.under(&one(default, &rules));
+        if !under.judges_answer(&operation, &flow.host) {
+            let request = under.decide(&operation, &flow.host);
+            let answer = under.decide_answer(&operation, status, &flow.host);
+            prop_assert_eq!(&request.rules, &answer.rules);
+            let refused = |verdict: &sluice_flow::Verdict| verdict.decision == Decision::Deny;
+            prop_assert_eq!(refused(&request), refused(&answer));
+        }
+    }
+
+    #[test]
     fn explanations_agree_with_verdicts(
         default in default(),
         rules in prop::collection::vec(rule(), 0..5),
@@ -251,7 +291,7 @@ proptest! {
         operation in operation(),
     ) {
         let policy = one(default, &rules);
-        let explanation = policy.explain(flow.facts(), &operation, &flow.host);
+        let explanation = policy.explain(flow.facts(), &operation, None, &flow.host);
         prop_assert_eq!(&explanation.verdict, &flow.judged(&policy, &operation));
         let is_question = matches!(operation, Operation::Dns(_));
         let denied = explanation.parts.iter().flat_map(|part| &part.layers)

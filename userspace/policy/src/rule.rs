@@ -87,6 +87,14 @@ pub(crate) struct Case {
 }
 
 impl Case {
+    /// Whether it asks for the status of an answer.
+    pub(crate) fn names_status(&self) -> bool {
+        self.what
+            .http
+            .as_ref()
+            .is_some_and(|http| !http.status.is_empty())
+    }
+
     /// What a flow answers once and for all.
     pub(crate) fn of_flow(&self, lineage: &Lineage, ip: IpAddr, port: u16) -> Truth {
         let mut all = AllOf::quick();
@@ -126,6 +134,13 @@ pub(crate) struct Rule {
     pub(crate) message: Option<String>,
     pub(crate) sync: bool,
     pub(crate) payload: Option<Payload>,
+}
+
+impl Rule {
+    /// Whether an answer's status has a say in it.
+    pub(crate) fn names_status(&self) -> bool {
+        self.case.names_status() || self.unless.iter().any(Case::names_status)
+    }
 }
 
 /// One entry of `mask`.

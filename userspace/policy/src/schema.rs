@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::keys::{Block, Key, POLICY, STRATEGY, Shape};
 use crate::limits::{MAX_GLOB_BYTES, MAX_LIST, MAX_MESSAGE_BYTES, MAX_NAME_BYTES};
-use crate::read::DETECTORS;
+use crate::read::{DETECTORS, STATUSES};
 
 /// The schema that editors complete policies with.
 #[must_use]
@@ -68,6 +68,10 @@ fn shape(of: Shape) -> Value {
         Shape::Ports => one_or_more(&json!({ "anyOf": [
             { "type": "integer", "minimum": 1, "maximum": u16::MAX },
             { "type": "string", "pattern": "^[0-9]+(-[0-9]+)?$" },
+        ] })),
+        Shape::Statuses => one_or_more(&json!({ "anyOf": [
+            { "type": "integer", "minimum": STATUSES.start(), "maximum": STATUSES.end() },
+            { "type": "string", "pattern": "^[1-5]xx$" },
         ] })),
         Shape::Users => one_or_more(&json!({ "anyOf": [
             { "type": "integer", "minimum": 0, "maximum": u32::MAX },

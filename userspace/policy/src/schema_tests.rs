@@ -54,7 +54,11 @@ fn fits(schema: &Json, node: &Node) -> bool {
                 text,
                 quoted: false,
             },
-        ) => text.parse::<i64>().is_ok(),
+        ) => text.parse::<i64>().is_ok_and(|number| {
+            let bound = |name: &str| schema.get(name).and_then(Json::as_i64);
+            bound("minimum").is_none_or(|least| number >= least)
+                && bound("maximum").is_none_or(|most| number <= most)
+        }),
         (Some("boolean"), Yaml::Scalar { text, .. }) => text == "true" || text == "false",
         (Some("string"), Yaml::Scalar { .. }) => node.kind() == "text",
         (None, Yaml::Scalar { text, .. }) => match (schema.get("enum"), schema.get("const")) {
@@ -139,17 +143,42 @@ fn what_the_reader_refuses_the_schema_refuses() {
         ("record: { payload: masked, keep: 90d }", true),
         ("applies_to: { labels: { team: a } }", true),
     ] {
-        let text = format!("version: 1\nname: p\n{rest}\n");
-        assert_eq!(fits(&schema(), &node(&text)), want, "schema: {rest}");
-        let source = crate::Source {
-            layer: crate::Layer::Host,
-            file: "p".to_owned(),
-            text,
-        };
-        assert_eq!(
-            crate::PolicySet::load(vec![source]).is_ok(),
+        agree(rest, want);
+    }
+}
+
+/// Schema and reader take it, or neither.
+fn agree(rest: &str, want: bool) {
+    let text = format!("version: 1\nname: p\n{rest}\n");
+    assert_eq!(fits(&schema(), &node(&text)), want, "schema: {rest}");
+    let source = crate::Source {
+        layer: crate::Layer::Host,
+        file: "p".to_owned(),
+        text,
+    };
+    assert_eq!(
+        crate::PolicySet::load(vec![source]).is_ok(),
+        want,
+        "reader: {rest}"
+    );
+}
+
+#[test]
+fn statuses() {
+    for (status, want) in [
+        ("[404, 5xx]", true),
+        ("100", true),
+        ("599", true),
+        ("99", false),
+        ("600", false),
+        ("true", false),
+        ("{ from: 500 }", false),
+    ] {
+        agree(
+            &format!(
+                "rules: [{{ name: r, then: deny, what: {{ http: {{ status: {status} }} }} }}]"
+            ),
             want,
-            "reader: {rest}"
         );
     }
 }

@@ -8,7 +8,9 @@ use sluice_flow::{
     ArgvState, BootId, DnsQuestion, Effect, Exec, ExecId, HostFact, How, HttpBody, HttpRequest,
     Job, JobId, Lineage, Operation, ProcessId, SqlMessage, Statement, Verdict,
 };
+use smallvec::SmallVec;
 
+use crate::what::{Asked, Status, Subject};
 use crate::{FlowFacts, FlowPolicy, JobPolicy, Layer, PolicySet, Source};
 
 pub(crate) const IP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
@@ -125,6 +127,16 @@ pub(crate) fn opaque(looks_like: &str) -> Operation {
     Operation::Opaque(OpaqueStream {
         looks_like: looks_like.to_owned(),
     })
+}
+
+/// What an operation asks for, before it is answered.
+pub(crate) fn asked(operation: &Operation) -> SmallVec<[Asked<'_>; 2]> {
+    Subject {
+        operation,
+        status: Status::ToCome,
+        host: &HostFact::Unknown,
+    }
+    .asked()
 }
 
 pub(crate) fn job() -> Job {

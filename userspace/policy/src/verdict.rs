@@ -8,6 +8,7 @@ use crate::decide::looks_like;
 use crate::flow::FlowPolicy;
 use crate::rule::{Layer, Rank};
 use crate::ruling::{Judged, Ruling};
+use crate::what::{Status, Subject};
 
 /// The policy that records name where none applies.
 const HOST_DEFAULT: &str = "host";
@@ -21,8 +22,8 @@ const UNSURE: &str = " (whether the rule matches could not be known, and so it d
 /// Characters of an operation that a message shows.
 const MAX_SHOWN: usize = 120;
 
-/// What is said of an operation; `None`: of a connection.
-type About<'a> = Option<(&'a Operation, &'a HostFact)>;
+/// What something is said of; `None`: of a connection.
+type About<'a> = Option<Subject<'a>>;
 
 pub(crate) fn of(flow: &FlowPolicy, judged: &Judged<'_>, about: About<'_>) -> Verdict {
     let decision = decision(&judged.enforced);
@@ -59,6 +60,24 @@ pub(crate) fn of(flow: &FlowPolicy, judged: &Judged<'_>, about: About<'_>) -> Ve
         sync: judged.sync,
         payload: judged.payload.max(flow.job.payload).unwrap_or_default(),
         message,
+    }
+}
+
+/// The verdict on an answer, where people were asked about the request: they have agreed.
+pub(crate) fn agreed(mut verdict: Verdict) -> Verdict {
+    verdict.decision = without_asking(verdict.decision);
+    let would_be = verdict.would_be.map(without_asking);
+    verdict.would_be = would_be.filter(|would_be| *would_be != verdict.decision);
+    if verdict.decision == Decision::Allow && verdict.would_be.is_none() {
+        verdict.message.clear();
+    }
+    verdict
+}
+
+fn without_asking(decision: Decision) -> Decision {
+    match decision {
+        Decision::Approve(_) => Decision::Allow,
+        Decision::Allow | Decision::Deny => decision,
     }
 }
 
@@ -106,10 +125,7 @@ fn message(
     if !said.is_empty() && ruling.rank == Rank::Deny {
         return said.join("; ");
     }
-    let shown = about.map_or_else(
-        || place(flow, &flow.host),
-        |(operation, host)| summary(flow, operation, host),
-    );
+    let shown = about.map_or_else(|| place(flow, &flow.host), |subject| summary(flow, subject));
     if ruling.rank == Rank::Approve {
         return match (decision, ruling.terms()) {
             (Decision::Deny, _) | (_, None) => {
@@ -135,12 +151,8 @@ fn message(
 }
 
 /// No policy applies to the job.
-pub(crate) fn host_default(flow: &FlowPolicy, operation: &Operation, host: &HostFact) -> Verdict {
-    by_host(
-        flow,
-        flow.job.host_default.rank(),
-        &summary(flow, operation, host),
-    )
+pub(crate) fn host_default(flow: &FlowPolicy, subject: Subject<'_>) -> Verdict {
+    by_host(flow, flow.job.host_default.rank(), &summary(flow, subject))
 }
 
 pub(crate) fn host_default_connection(flow: &FlowPolicy) -> Verdict {
@@ -218,9 +230,9 @@ pub(crate) fn names_disagree(flow: &FlowPolicy, claimed: &str, resolved: &[Strin
 }
 
 /// One line that says what was asked for, bounded and without control characters.
-pub(crate) fn summary(flow: &FlowPolicy, operation: &Operation, host: &HostFact) -> String {
-    let place = place(flow, host);
-    match operation {
+pub(crate) fn summary(flow: &FlowPolicy, subject: Subject<'_>) -> String {
+    let place = place(flow, subject.host);
+    match subject.operation {
         Operation::Opaque(stream) => {
             format!(
                 "a stream that is not understood ({}) to {place}",
@@ -229,7 +241,10 @@ pub(crate) fn summary(flow: &FlowPolicy, operation: &Operation, host: &HostFact)
         }
         Operation::Http(request) => {
             let (method, path) = (printable(&request.method), printable(&request.path));
-            format!("{method} {path} at {place}")
+            match subject.status {
+                Status::Known(code) => format!("the answer {code} to {method} {path} at {place}"),
+                Status::ToCome | Status::Unknown => format!("{method} {path} at {place}"),
+            }
         }
         Operation::Postgres(message) => {
             let kinds: Vec<&str> = message.statements.iter().map(|s| s.kind.as_str()).collect();

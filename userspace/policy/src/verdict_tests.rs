@@ -7,7 +7,16 @@ use crate::testing::{Flow, http, job_policy, opaque, question, select, sql, stat
 fn shown(operation: &Operation) -> String {
     let flow = Flow::to("api.example.com");
     let policy = job_policy("");
-    summary(&flow.under(&policy), operation, &flow.host)
+    said_of(&flow, &flow.under(&policy), operation, Status::ToCome)
+}
+
+fn said_of(flow: &Flow, policy: &FlowPolicy, operation: &Operation, status: Status) -> String {
+    let subject = Subject {
+        operation,
+        status,
+        host: &flow.host,
+    };
+    summary(policy, subject)
 }
 
 #[test]
@@ -44,14 +53,33 @@ fn operations_in_one_line() {
 fn a_destination_without_a_name_is_its_address() {
     let flow = Flow::default().named(HostFact::Unknown);
     let policy = job_policy("");
-    let shown = summary(&flow.under(&policy), &http("GET", "/"), &flow.host);
+    let shown = said_of(
+        &flow,
+        &flow.under(&policy),
+        &http("GET", "/"),
+        Status::ToCome,
+    );
     assert_eq!(shown, "GET / at 192.0.2.1:443");
     let flow = Flow {
         ip: "2001:db8::1".parse().unwrap(),
         ..flow
     };
-    let shown = summary(&flow.under(&policy), &http("GET", "/"), &flow.host);
+    let shown = said_of(
+        &flow,
+        &flow.under(&policy),
+        &http("GET", "/"),
+        Status::ToCome,
+    );
     assert_eq!(shown, "GET / at [2001:db8::1]:443");
+}
+
+#[test]
+fn an_answer_is_named_by_its_status_and_its_request() {
+    let flow = Flow::to("api.example.com");
+    let policy = job_policy("");
+    let answer = Status::Known(502);
+    let shown = said_of(&flow, &flow.under(&policy), &http("GET", "/x"), answer);
+    assert_eq!(shown, "the answer 502 to GET /x at api.example.com:443");
 }
 
 #[test]

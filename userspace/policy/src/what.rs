@@ -5,18 +5,59 @@ use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
 use sluice_flow::operation::OpaqueStream;
-use sluice_flow::{DnsQuestion, HostFact, HttpRequest, SqlMessage, Statement};
+use sluice_flow::{DnsQuestion, HostFact, HttpRequest, Operation, SqlMessage, Statement};
+use smallvec::{SmallVec, smallvec};
 
 use crate::glob::Glob;
 use crate::postgres::Postgres;
 use crate::truth::{AllOf, Side, Truth};
+
+/// What is known of the status of a request's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// The answer is judged when it is there. Until then a rule errs to the side of the request:
+    /// what could let it pass counts as a match, what could refuse it as none.
+    ToCome,
+    /// It is this one.
+    Known(u16),
+    /// It is not told.
+    Unknown,
+}
+
+/// An operation as far as it has come, and by which name of its destination it is judged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) operation: &'a Operation,
+    pub(crate) status: Status,
+    pub(crate) host: &'a HostFact,
+}
+
+impl<'a> Subject<'a> {
+    /// What it asks for: each statement by itself.
+    pub(crate) fn asked(&self) -> SmallVec<[Asked<'a>; 2]> {
+        match self.operation {
+            Operation::Opaque(stream) => smallvec![Asked::Opaque(stream)],
+            Operation::Http(request) => smallvec![Asked::Http(request, self.status)],
+            Operation::Dns(question) => smallvec![Asked::Dns(question)],
+            Operation::Postgres(message) if message.statements.is_empty() => {
+                smallvec![Asked::Postgres(message, None)]
+            }
+            Operation::Postgres(message) => message
+                .statements
+                .iter()
+                .map(|s| Asked::Postgres(message, Some(s)))
+                .collect(),
+        }
+    }
+}
 
 /// What is judged: one operation, or one statement of one, or the connection itself.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Asked<'a> {
     /// The connection, before its protocol is known.
     Connect,
-    Http(&'a HttpRequest),
+    /// A request, or its answer.
+    Http(&'a HttpRequest, Status),
     /// `None`: a message of which nothing could be told.
     Postgres(&'a SqlMessage, Option<&'a Statement>),
     Dns(&'a DnsQuestion),
@@ -37,7 +78,7 @@ impl Asked<'_> {
     pub(crate) fn kind(&self) -> Kind {
         match self {
             Self::Connect => Kind::Connect,
-            Self::Http(_) => Kind::Http,
+            Self::Http(..) => Kind::Http,
             Self::Postgres(..) => Kind::Postgres,
             Self::Dns(_) => Kind::Dns,
             Self::Opaque(_) => Kind::Opaque,
@@ -60,10 +101,11 @@ pub(crate) struct Http {
     pub(crate) method: Vec<String>,
     pub(crate) path: Vec<Glob>,
     pub(crate) header: Vec<(String, Vec<Glob>)>,
+    pub(crate) status: Vec<RangeInclusive<u16>>,
 }
 
 impl Http {
-    fn keys(&self, request: &HttpRequest, side: Side, all: &mut AllOf<'_>) {
+    fn keys(&self, request: &HttpRequest, status: Status, side: Side, all: &mut AllOf<'_>) {
         if !self.method.is_empty() {
             all.key("http.method", || self.method(&request.method, side).into());
         }
@@ -74,6 +116,17 @@ impl Http {
         }
         for (name, globs) in &self.header {
             all.key("http.header", || header(request, name, globs, side).into());
+        }
+        if !self.status.is_empty() {
+            all.key("http.status", || self.status(status, side));
+        }
+    }
+
+    fn status(&self, status: Status, side: Side) -> Truth {
+        match status {
+            Status::ToCome => (side == Side::Opens).into(),
+            Status::Known(code) => self.status.iter().any(|s| s.contains(&code)).into(),
+            Status::Unknown => Truth::Unknown,
         }
     }
 
@@ -160,7 +213,7 @@ impl What {
         }
         all.key("host", || match asked {
             Asked::Dns(question) => self.names(&question.name).into(),
-            Asked::Connect | Asked::Http(_) | Asked::Postgres(..) | Asked::Opaque(_) => {
+            Asked::Connect | Asked::Http(..) | Asked::Postgres(..) | Asked::Opaque(_) => {
                 self.host_truth(host)
             }
         });
@@ -193,8 +246,8 @@ impl What {
         let kind = asked.kind();
         if let Some(http) = &self.http {
             all.key("http", || decoded(kind, Kind::Http));
-            if let Asked::Http(request) = asked {
-                http.keys(request, side, all);
+            if let Asked::Http(request, status) = asked {
+                http.keys(request, *status, side, all);
             }
         }
         if let Some(postgres) = &self.postgres {
@@ -216,7 +269,7 @@ impl What {
         let named = |name: &str| self.protocol.iter().any(|p| p == name);
         match asked {
             Asked::Connect => Truth::Unknown,
-            Asked::Http(_) => named("http").into(),
+            Asked::Http(..) => named("http").into(),
             Asked::Postgres(..) => named("postgres").into(),
             Asked::Dns(_) => named("dns").into(),
             Asked::Opaque(stream) if named("opaque") || named(&stream.looks_like) => Truth::True,

@@ -89,10 +89,14 @@ fn protocols() {
     };
     let (ssh, unknown) = (stream("ssh"), stream("unknown"));
     for (names, asked, want) in [
-        (&["http"][..], Asked::Http(&request), True),
-        (&["postgres", "http"], Asked::Http(&request), True),
-        (&["postgres"], Asked::Http(&request), False),
-        (&["opaque"], Asked::Http(&request), False),
+        (&["http"][..], Asked::Http(&request, Status::ToCome), True),
+        (
+            &["postgres", "http"],
+            Asked::Http(&request, Status::ToCome),
+            True,
+        ),
+        (&["postgres"], Asked::Http(&request, Status::ToCome), False),
+        (&["opaque"], Asked::Http(&request, Status::ToCome), False),
         (&["opaque"], Asked::Opaque(&ssh), True),
         (&["ssh"], Asked::Opaque(&ssh), True),
         (&["tls"], Asked::Opaque(&ssh), Unknown),
@@ -122,7 +126,7 @@ fn a_block_of_another_protocol_does_not_match_and_of_an_undecoded_one_is_unknown
     };
     let request = request("GET", "/", &[]);
     for (asked, want) in [
-        (Asked::Http(&request), True),
+        (Asked::Http(&request, Status::ToCome), True),
         (Asked::Dns(&question), False),
         (Asked::Opaque(&stream), Unknown),
         (Asked::Connect, Unknown),
@@ -139,7 +143,7 @@ fn methods_and_paths() {
         http: Some(Http {
             method: vec!["GET".to_owned(), "HEAD".to_owned()],
             path: vec![Glob::new("/repos/acme/**", Parts::Path).unwrap()],
-            header: Vec::new(),
+            ..Http::default()
         }),
         ..What::default()
     };
@@ -152,7 +156,7 @@ fn methods_and_paths() {
         ("GET", "/repos/evil/../acme/x", False, False),
     ] {
         let request = request(method, path, &[]);
-        let asked = Asked::Http(&request);
+        let asked = Asked::Http(&request, Status::ToCome);
         let got = (
             asked_truth(&what, &asked, Side::Opens),
             asked_truth(&what, &asked, Side::Closes),
@@ -225,5 +229,34 @@ fn opaque_is_named_by_protocol_and_port() {
             want,
             "{protocol:?} {port}"
         );
+    }
+}
+
+#[test]
+fn a_status_that_is_to_come_speaks_for_the_request_and_one_that_is_not_told_for_neither() {
+    let what = What {
+        http: Some(Http {
+            status: vec![404..=404, 500..=599],
+            ..Http::default()
+        }),
+        ..What::default()
+    };
+    let request = request("GET", "/", &[]);
+    for (status, opens, closes) in [
+        (Status::ToCome, True, False),
+        (Status::Unknown, Unknown, Unknown),
+        (Status::Known(403), False, False),
+        (Status::Known(404), True, True),
+        (Status::Known(405), False, False),
+        (Status::Known(499), False, False),
+        (Status::Known(500), True, True),
+        (Status::Known(599), True, True),
+    ] {
+        let asked = Asked::Http(&request, status);
+        let got = (
+            asked_truth(&what, &asked, Side::Opens),
+            asked_truth(&what, &asked, Side::Closes),
+        );
+        assert_eq!(got, (opens, closes), "{status:?}");
     }
 }

@@ -1,20 +1,23 @@
 //! The gate of one flow: judge, record, hold, mask.
 
+mod answer;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use sluice_flow::gate::Direction;
 use sluice_flow::ports::{Held, RecordError};
 use sluice_flow::session::{ApprovalState, MaskHit, OperationRecord};
-use sluice_flow::verdict::{ApprovalTerms, Payload};
+use sluice_flow::verdict::ApprovalTerms;
 use sluice_flow::{
     Answer, Cause, Decision, Destination, EventKind, Gate, Hold, HostFact, HttpBody, Judgement,
     Lineage, Operation, Pass, Refusal, SessionOpened, SqlMessage, Verdict,
 };
-use sluice_masking::{Hits, Masker};
+use sluice_masking::Hits;
 use sluice_policy::{FlowFacts, FlowPolicy};
 use uuid::Uuid;
 
+use self::answer::{Awaited, pass};
 use crate::account::{Account, Log};
 use crate::desk::Desk;
 use crate::hold::{Waiting, approval, hold_message, too_large};
@@ -71,6 +74,8 @@ pub(crate) struct FlowGate {
     policy_version: u64,
     account: Account,
     recorded_payload: u64,
+    /// The last request, where its answer is to be judged.
+    awaited: Option<Awaited>,
 }
 
 impl FlowGate {
@@ -82,6 +87,7 @@ impl FlowGate {
             policy,
             policy_version,
             recorded_payload: 0,
+            awaited: None,
         }
     }
 
@@ -98,7 +104,7 @@ impl FlowGate {
             database: String::new(),
             user: String::new(),
         });
-        let masks = self.policy.masks_for(&unknown, &self.asker.host);
+        let masks = self.policy.masks(&unknown);
         masks.iter().any(|rule| !rule.columns.is_empty())
     }
 
@@ -127,16 +133,29 @@ impl FlowGate {
         refusal: Option<Refusal>,
     ) -> Result<u64, RecordError> {
         let operation = self.account.log.next();
+        let asked = vec![EventKind::Operation(Box::new(record))];
+        self.write_verdict(asked, (operation, None), verdict, refusal)
+            .await?;
+        Ok(operation)
+    }
+
+    /// A verdict on an operation, or on its answer with a status, into the log behind `events`,
+    /// in one write.
+    async fn write_verdict(
+        &self,
+        mut events: Vec<EventKind>,
+        (operation, status): (u64, Option<u16>),
+        verdict: Verdict,
+        refusal: Option<Refusal>,
+    ) -> Result<(), RecordError> {
         let sync = verdict.sync || verdict.decision != Decision::Allow;
         let expected = verdict.expected;
-        let mut events = vec![
-            EventKind::Operation(Box::new(record)),
-            EventKind::Verdict {
-                operation,
-                verdict: verdict.decision.word().to_owned(),
-                because: Box::new(verdict),
-            },
-        ];
+        events.push(EventKind::Verdict {
+            operation,
+            status,
+            verdict: verdict.decision.word().to_owned(),
+            because: Box::new(verdict),
+        });
         events.extend(refusal.map(|refusal| EventKind::Refused {
             refusal,
             kernel: None,
@@ -146,29 +165,7 @@ impl FlowGate {
         if sync {
             self.account.log.synced().await?;
         }
-        Ok(operation)
-    }
-
-    /// What the answer is masked with, and the record of what was asked.
-    fn masker(&self, asked: &Operation, host: &HostFact) -> Result<Option<Arc<Masker>>, Refusal> {
-        let rules = self.policy.masks_for(asked, host);
-        if let Operation::Opaque(_) = asked {
-            return match rules.first() {
-                None => Ok(None),
-                Some(rule) => Err(Refusal::of(
-                    Cause::Undecodable,
-                    format!(
-                        "a stream that is not understood cannot be masked, as `{}` asks here: \
-                         whoever keeps the policy can give that mask `protocol: [http, postgres]`",
-                        rule.name
-                    ),
-                )),
-            };
-        }
-        self.asker.job.masker(rules).map_err(|error| {
-            let message = format!("its answer cannot be masked: {error}");
-            Refusal::of(Cause::Undecodable, message)
-        })
+        Ok(())
     }
 
     fn hold(&self, pass: Pass, record: OperationRecord, terms: ApprovalTerms) -> Judgement {
@@ -246,8 +243,10 @@ impl Gate for FlowGate {
         let too_large = too_large(&operation);
         // It may quote what was asked, and it is recorded.
         verdict.message = self.asker.job.masked_text(&verdict.message);
-        let masker = match self.masker(&operation, &host) {
-            Ok(masker) => masker,
+        let judges_answer = self.policy.judges_answer(&operation, &host);
+        let maskers = self.maskers(&operation, judges_answer, &host);
+        let (of_record, masker) = match maskers {
+            Ok(maskers) => maskers,
             Err(refusal) => {
                 self.refused(&refusal);
                 return Judgement::Refuse(refusal);
@@ -255,7 +254,7 @@ impl Gate for FlowGate {
         };
         let job = &self.asker.job;
         let payload = verdict.payload;
-        let mut record = operation_record(&operation, job, masker.as_deref(), payload);
+        let mut record = operation_record(&operation, job, of_record.as_deref(), payload);
         if self.asker.host.proved().is_none() {
             record.proved_host = host.proved().map(|name| job.masked_text(name));
         }
@@ -264,8 +263,8 @@ impl Gate for FlowGate {
             Decision::Approve(terms) => (Some((record.clone(), terms.as_ref().clone())), None),
             Decision::Deny => (None, Some(denied(&verdict, &host))),
         };
-        let operation = match self.write(record, verdict, refusal.clone()).await {
-            Ok(operation) => operation,
+        let number = match self.write(record, verdict, refusal.clone()).await {
+            Ok(number) => number,
             Err(error) => {
                 self.account.refused();
                 let refusal = Refusal::of(Cause::RecorderUnavailable, error.to_string());
@@ -276,14 +275,14 @@ impl Gate for FlowGate {
             self.account.refused();
             return Judgement::Refuse(refusal);
         }
-        // Without a masker the answer passes as it is, and as it is it must not be recorded.
-        let record_payload = payload == Payload::Masked && masker.is_some();
-        let pass = Pass {
-            operation,
-            masker,
-            record_payload,
-            judges_answer: false,
-        };
+        let pass = pass(number, masker, payload, judges_answer);
+        if judges_answer {
+            self.awaited = Some(Awaited {
+                number,
+                operation,
+                host,
+            });
+        }
         match (held, too_large) {
             (None, _) => Judgement::Forward(pass),
             (Some((record, terms)), None) => self.hold(pass, record, terms),
@@ -292,6 +291,10 @@ impl Gate for FlowGate {
                 Judgement::Refuse(refusal)
             }
         }
+    }
+
+    async fn judge_answer(&mut self, operation: u64, status: u16) -> Result<Pass, Refusal> {
+        self.judged_answer(operation, status).await
     }
 
     fn answered(&mut self, operation: u64, answer: Answer) {

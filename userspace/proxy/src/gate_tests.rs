@@ -15,7 +15,7 @@ const TOKEN: &str = "s3cr3t-value-of-the-job";
 #[derive(Clone, Default)]
 pub(crate) struct Memory {
     pub(crate) events: Arc<Mutex<Vec<EventKind>>>,
-    full: Arc<Mutex<bool>>,
+    pub(crate) full: Arc<Mutex<bool>>,
 }
 
 impl SessionLog for Memory {
@@ -95,7 +95,11 @@ pub(crate) fn fixture(rules: &str) -> Fixture {
     fixture_of(rules, HostFact::Proved("api.example.com".to_owned()))
 }
 
-fn fixture_of(rules: &str, host: HostFact) -> Fixture {
+pub(crate) fn fixture_of(rules: &str, host: HostFact) -> Fixture {
+    fixture_with(rules, host, vec![TOKEN.to_owned()])
+}
+
+pub(crate) fn fixture_with(rules: &str, host: HostFact, secrets: Vec<String>) -> Fixture {
     let job = Job {
         id: JobId::new(),
         name: "j".to_owned(),
@@ -103,7 +107,7 @@ fn fixture_of(rules: &str, host: HostFact) -> Fixture {
         uid: 1,
     };
     let rules = policy(rules, &job);
-    let job = RunningJob::new(job, rules, vec![TOKEN.to_owned()], [7; 32]).unwrap();
+    let job = RunningJob::new(job, rules, secrets, [7; 32]).unwrap();
     let job = Arc::new(job);
     let address: SocketAddr = "192.0.2.1:80".parse().unwrap();
     let asker = Asker {
@@ -124,7 +128,7 @@ fn fixture_of(rules: &str, host: HostFact) -> Fixture {
     }
 }
 
-fn request(method: &str, path: &str, host: &str) -> Operation {
+pub(crate) fn request(method: &str, path: &str, host: &str) -> Operation {
     Operation::Http(HttpRequest {
         method: method.to_owned(),
         path: path.to_owned(),
@@ -136,9 +140,12 @@ fn request(method: &str, path: &str, host: &str) -> Operation {
     })
 }
 
-fn kinds(memory: &Memory) -> Vec<&'static str> {
+pub(crate) fn kinds(memory: &Memory) -> Vec<&'static str> {
     let kind = |event: &EventKind| match event {
         EventKind::Operation(_) => "operation",
+        EventKind::Verdict {
+            status: Some(_), ..
+        } => "verdict on the answer",
         EventKind::Verdict { .. } => "verdict",
         EventKind::Refused { .. } => "refused",
         EventKind::Approval {

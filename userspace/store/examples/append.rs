@@ -125,6 +125,7 @@ fn operation() -> EventKind {
 fn verdict() -> EventKind {
     EventKind::Verdict {
         operation: 1,
+        status: None,
         verdict: "allow".to_owned(),
         because: Box::new(Verdict {
             decision: Decision::Allow,

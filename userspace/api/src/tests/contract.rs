@@ -141,6 +141,7 @@ fn events_have_the_names_of_the_contract() {
     };
     let said = EventKind::Verdict {
         operation: 1,
+        status: None,
         verdict: "deny".to_owned(),
         because: Box::new(verdict),
     };

@@ -29,8 +29,11 @@ pub(crate) fn tell(event: &EventKind) -> Told {
         EventKind::Opened(opened) => opened_in_words(opened),
         EventKind::Operation(operation) => operation_in_words(operation),
         EventKind::Verdict {
-            operation, because, ..
-        } => verdict_in_words(*operation, because),
+            operation,
+            status,
+            because,
+            ..
+        } => verdict_in_words(*operation, *status, because),
         EventKind::Approval {
             operation,
             approval,
@@ -197,10 +200,12 @@ fn effect_word(effect: sluice_flow::Effect) -> &'static str {
     }
 }
 
-fn verdict_in_words(operation: u64, verdict: &Verdict) -> Told {
+fn verdict_in_words(operation: u64, answer: Option<u16>, verdict: &Verdict) -> Told {
     let word = verdict.decision.word();
+    let answer = answer.map(|status| format!("the answer {status} "));
     let by = format!(
-        "by {}{}",
+        "{}by {}{}",
+        answer.unwrap_or_default(),
         names(&verdict.rules),
         as_expected(verdict.expected)
     );

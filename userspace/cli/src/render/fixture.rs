@@ -103,6 +103,7 @@ pub(crate) fn terms() -> ApprovalTerms {
 fn verdict(operation: u64, decision: Decision, by: &str, message: &str) -> EventKind {
     EventKind::Verdict {
         operation,
+        status: None,
         verdict: decision.word().to_owned(),
         because: Box::new(Verdict {
             decision,

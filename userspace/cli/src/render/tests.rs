@@ -3,7 +3,7 @@
 //! `SLUICE_BLESS=1 cargo test -p sluice` writes them anew.
 
 use jiff::Timestamp;
-use sluice_flow::{Event, SessionSummary};
+use sluice_flow::{Event, EventKind, SessionSummary};
 
 use super::fixture::{at, held, http_session, job, postgres_session, status};
 use super::*;
@@ -64,6 +64,18 @@ fn an_answer_that_comes_late_names_its_operation() {
     events.insert(7, masked);
     let text = transcript(&summary(&events), &events, Paint::OFF);
     assert!(text.contains("1 credit_card (by cards)  (of 1)"), "{text}");
+}
+
+#[test]
+fn a_verdict_on_an_answer_says_which() {
+    let mut events = http_session();
+    for event in &mut events {
+        if let EventKind::Verdict { status, .. } = &mut event.kind {
+            *status = Some(502);
+        }
+    }
+    let text = transcript(&summary(&events), &events, Paint::OFF);
+    assert!(text.contains("deny       the answer 502 by "), "{text}");
 }
 
 #[test]

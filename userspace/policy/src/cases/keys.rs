@@ -83,6 +83,11 @@ pub(super) static HTTP: Block = Block {
         key("method", Shape::Text, "GET unless said."),
         key("path", Shape::Text, "/ unless said; normalised."),
         key("header", Shape::Headers, "Header fields."),
+        key(
+            "status",
+            Shape::Number,
+            "The status of its answer, which is judged then.",
+        ),
     ],
     later: &[],
 };

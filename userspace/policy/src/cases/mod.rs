@@ -38,6 +38,8 @@ struct Case {
     claims: Option<String>,
     /// `None` judges the connection itself.
     operation: Option<Operation>,
+    /// Of its answer: that is what is judged.
+    status: Option<u16>,
     expect: Expect,
 }
 
@@ -105,10 +107,10 @@ fn run(set: &PolicySet, file: &str, case: &Case) -> CaseResult {
     let (failures, explanation) = match &case.operation {
         None => (case.expect.of_connection(flow.admit()), None),
         Some(operation) => {
-            let explanation = policy.explain(facts, operation, &host);
+            let explanation = policy.explain(facts, operation, case.status, &host);
             let mut failures = case.expect.of_verdict(&explanation.verdict);
             let masks: Vec<String> = flow
-                .masks_for(operation, &host)
+                .masks_for(operation, case.status, &host)
                 .into_iter()
                 .map(|mask| mask.name)
                 .collect();

@@ -12,7 +12,7 @@ use sluice_flow::{
 use super::{Case, Expect, SqlParser, keys};
 use crate::diagnostic::{Complaints, PolicyErrors, SourceText};
 use crate::limits::MAX_CASES;
-use crate::read::{Fields, Reader};
+use crate::read::{Fields, Reader, STATUSES};
 use crate::yaml::{self, Node, Value};
 
 /// Documentation's address (RFC 5737).
@@ -73,7 +73,7 @@ impl Reader<'_> {
 
     fn case(&mut self, node: &Node, sql: SqlParser<'_>) -> Option<Case> {
         let fields = self.fields(node, &keys::CASE)?;
-        let operation = self.operation(fields, sql);
+        let (operation, status) = self.operation(fields, sql).unzip();
         let port = match &operation {
             Some(Operation::Postgres(_)) => 5432,
             Some(Operation::Dns(_)) => 53,
@@ -104,6 +104,7 @@ impl Reader<'_> {
                 .and_then(|n| self.text(n))
                 .map(str::to_owned),
             operation,
+            status: status.flatten(),
             expect: self.expect(fields.find("expect")?)?,
         })
     }
@@ -188,7 +189,12 @@ impl Reader<'_> {
         Some(exec)
     }
 
-    fn operation(&mut self, fields: Fields<'_>, sql: SqlParser<'_>) -> Option<Operation> {
+    /// The operation, and the status of its answer.
+    fn operation(
+        &mut self,
+        fields: Fields<'_>,
+        sql: SqlParser<'_>,
+    ) -> Option<(Operation, Option<u16>)> {
         let named = ["http", "postgres", "dns", "opaque"];
         let there: Vec<&str> = named
             .into_iter()
@@ -202,24 +208,32 @@ impl Reader<'_> {
         }
         let key = there.first()?;
         let node = fields.find(key)?;
-        match *key {
-            "http" => self.http_request(node).map(Operation::Http),
+        let operation = match *key {
+            "http" => {
+                let (request, status) = self.http_request(node)?;
+                return Some((Operation::Http(request), status));
+            }
             "postgres" => self.sql_message(node, sql).map(Operation::Postgres),
             "dns" => self.dns_question(node).map(Operation::Dns),
             _ => {
                 let looks_like = self.text(node)?.to_owned();
                 Some(Operation::Opaque(OpaqueStream { looks_like }))
             }
-        }
+        };
+        operation.map(|operation| (operation, None))
     }
 
-    fn http_request(&mut self, node: &Node) -> Option<HttpRequest> {
+    fn http_request(&mut self, node: &Node) -> Option<(HttpRequest, Option<u16>)> {
         let fields = self.fields(node, &keys::HTTP)?;
         let headers = fields
             .find("header")
             .map(|n| self.labels(n))
             .unwrap_or_default();
-        Some(HttpRequest {
+        let (from, to) = (u64::from(*STATUSES.start()), u64::from(*STATUSES.end()));
+        let status = fields
+            .find("status")
+            .and_then(|node| self.number(node, from, to));
+        let request = HttpRequest {
             method: self.field_text(fields, "method", "GET"),
             path: self.field_text(fields, "path", "/"),
             query: None,
@@ -227,7 +241,8 @@ impl Reader<'_> {
             headers: headers.into_iter().collect(),
             upgrade: None,
             body: HttpBody::None,
-        })
+        };
+        Some((request, status.and_then(|status| status.try_into().ok())))
     }
 
     fn sql_message(&mut self, node: &Node, sql: SqlParser<'_>) -> Option<SqlMessage> {

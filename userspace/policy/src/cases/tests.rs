@@ -142,6 +142,29 @@ fn labels_choose_the_policy() {
 }
 
 #[test]
+fn a_case_with_a_status_is_about_the_answer() {
+    let rest = "rules:
+  - { name: reads, what: { http: { method: GET } }, then: allow }
+  - { name: asked, what: { http: { method: PUT } }, then: { approve: { from: dba } } }
+  - { name: no-errors, what: { http: { status: [404, 5xx] } }, then: deny, expected: true }
+mask:
+  - { name: all, what: { http: {} }, detect: email }
+  - { name: found, what: { http: { status: 2xx } }, detect: email }
+";
+    let cases = "
+  - { name: the request, http: {}, expect: { verdict: allow, rule: reads, masks: [all, found] } }
+  - { name: its answer, http: { status: 200 }, expect: { verdict: allow, rule: reads, masks: [all, found] } }
+  - { name: another, http: { status: 302 }, expect: { verdict: allow, masks: [all] } }
+  - { name: an error, http: { status: 503 }, expect: { verdict: deny, rule: no-errors, expected: true } }
+  - { name: nobody asks, http: { method: POST, status: 200 }, expect: { verdict: deny, rule: p/default } }
+  - { name: people are asked, http: { method: PUT }, expect: approve }
+  - { name: and have agreed, http: { method: PUT, status: 200 }, expect: { verdict: allow, rule: asked } }
+  - { name: to the request, http: { method: PUT, status: 404 }, expect: { verdict: deny, rule: no-errors } }
+";
+    assert_eq!(run(rest, cases), [[""; 0]; 8]);
+}
+
+#[test]
 fn broken_cases_are_told_with_their_place() {
     let set = set(&[(Layer::Repository, &policy(""))]);
     for (case, want) in [
@@ -165,6 +188,14 @@ fn broken_cases_are_told_with_their_place() {
         (
             "{ name: a, postgres: { effect: reed }, expect: deny }",
             "did you mean `read`?",
+        ),
+        (
+            "{ name: a, http: { status: 600 }, expect: deny }",
+            "600 is out of range",
+        ),
+        (
+            "{ name: a, http: { status: 5xx }, expect: deny }",
+            "expected a number, found text",
         ),
         (
             "{ name: a, lineage: [{ argv: [x] }], expect: deny }",

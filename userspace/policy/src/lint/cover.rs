@@ -1,5 +1,7 @@
 //! Whether one set of conditions holds wherever another does, as far as their texts tell.
 
+use std::ops::RangeInclusive;
+
 use crate::glob::Glob;
 use crate::postgres::{DottedGlob, Postgres};
 use crate::rule::Case;
@@ -16,9 +18,7 @@ pub(super) fn what(wide: &What, narrow: &What) -> bool {
         && all_in(&wide.cidr, &narrow.cidr, |wide, narrow| {
             wide.contains(narrow)
         })
-        && all_in(&wide.port, &narrow.port, |wide, narrow| {
-            wide.start() <= narrow.start() && narrow.end() <= wide.end()
-        })
+        && all_in(&wide.port, &narrow.port, range)
         && all_in(&wide.protocol, &narrow.protocol, |wide, narrow| {
             wide == narrow
         })
@@ -42,6 +42,10 @@ fn all_in<T>(wide: &[T], narrow: &[T], covers: impl Fn(&T, &T) -> bool) -> bool 
     wide.is_empty() || (!narrow.is_empty() && narrow.iter().all(covered))
 }
 
+fn range(wide: &RangeInclusive<u16>, narrow: &RangeInclusive<u16>) -> bool {
+    wide.start() <= narrow.start() && narrow.end() <= wide.end()
+}
+
 fn globs(wide: &[Glob], narrow: &[Glob]) -> bool {
     all_in(wide, narrow, glob)
 }
@@ -63,6 +67,7 @@ fn http(wide: &Http, narrow: &Http) -> bool {
     all_in(&wide.method, &narrow.method, |wide, narrow| wide == narrow)
         && globs(&wide.path, &narrow.path)
         && (wide.header.is_empty() || wide.header == narrow.header)
+        && all_in(&wide.status, &narrow.status, range)
 }
 
 fn postgres(wide: &Postgres, narrow: &Postgres) -> bool {

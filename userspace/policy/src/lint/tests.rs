@@ -50,6 +50,18 @@ fn rules_that_never_match_and_rules_that_always_do() {
             "what: { port: 1-90 }, unless: { what: { port: 80 } }, then: deny",
             &[],
         ),
+        (
+            "what: { http: { status: [500, 503] } }, unless: { what: { http: { status: 5xx } } }, then: deny",
+            &["never-matches r"],
+        ),
+        (
+            "what: { http: { status: 5xx } }, unless: { what: { http: { status: 503 } } }, then: deny",
+            &[],
+        ),
+        (
+            "what: { protocol: postgres, http: { status: 5xx } }, then: allow",
+            &["never-matches r"],
+        ),
         ("then: allow", &["allows-all r"]),
         ("what: { host: \"**\" }, then: allow", &["allows-all r"]),
         ("what: { protocol: http }, then: allow", &[]),
@@ -202,6 +214,26 @@ fn hidden_rules() {
             true,
         ),
         (
+            "what: { host: h.example.com, http: { status: [500, 503] } }, then: allow",
+            "what: { http: { status: 5xx } }, then: deny",
+            true,
+        ),
+        (
+            "what: { host: h.example.com, http: { status: [404, 503] } }, then: allow",
+            "what: { http: { status: 5xx } }, then: deny",
+            false,
+        ),
+        (
+            "what: { host: h.example.com, http: { method: GET } }, then: allow",
+            "what: { http: { status: 5xx } }, then: deny",
+            false,
+        ),
+        (
+            "what: { host: h.example.com, http: { status: 5xx } }, then: allow",
+            "what: { http: {} }, then: deny",
+            true,
+        ),
+        (
             "what: { host: h.example.com, postgres: { table: a.b } }, then: allow",
             "what: { postgres: { table: \"a.*\" } }, then: deny",
             true,
@@ -275,6 +307,11 @@ fn masks_that_cannot_fire() {
         ("what: { protocol: ssh }, detect: email", true),
         ("what: { postgres: {} }, column: a.b", false),
         ("detect: email", false),
+        ("what: { http: { status: 5xx } }, detect: email", false),
+        (
+            "what: { protocol: postgres, http: { status: 5xx } }, detect: email",
+            true,
+        ),
     ] {
         let found = found(&format!("mask:\n  - {{ name: m, {mask} }}\n"));
         assert_eq!(found == ["mask-cannot-fire m"], want, "{mask}: {found:?}");

@@ -12,9 +12,11 @@ pub use fields::UserLookup;
 pub(crate) use fields::{Fields, Reader};
 pub(crate) use mask::DETECTORS;
 pub(crate) use policy::read_policy;
-pub(crate) use what::read_duration;
+pub(crate) use what::{STATUSES, read_duration};
 
 #[cfg(test)]
 mod limits_tests;
+#[cfg(test)]
+mod status_tests;
 #[cfg(test)]
 mod tests;

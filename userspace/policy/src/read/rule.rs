@@ -63,6 +63,9 @@ impl Reader<'_> {
         let name = fields.find("name").and_then(|name| self.name(name));
         let (verb, name) = (verb?, name?);
         self.fits(fields, &verb, &case, expected);
+        if matches!(verb, Verb::Approve(_)) {
+            self.asks_in_time(fields, &case, &unless);
+        }
         Some(Rule {
             name,
             span: fields.find("name").map_or(node.span, |name| name.span),
@@ -98,6 +101,22 @@ impl Reader<'_> {
             let fix = "add `port:` to this rule, for example `port: 22`";
             self.complaints
                 .error_with_fix(fields.place("what"), message, fix);
+        }
+    }
+
+    /// People are asked before a request goes on, so that what they are asked about cannot
+    /// depend on its answer.
+    fn asks_in_time(&mut self, fields: Fields<'_>, case: &Case, unless: &[Case]) {
+        let late = [
+            ("what", case.names_status()),
+            ("unless", unless.iter().any(Case::names_status)),
+        ];
+        for (key, _) in late.into_iter().filter(|(_, names_status)| *names_status) {
+            let message = "people are asked before there is an answer, and `status` is about it";
+            let fix = "leave `status` out to ask about the request; a rule of its own with \
+                       `then: deny` or `then: allow` decides about the answer";
+            self.complaints
+                .error_with_fix(fields.place(key), message, fix);
         }
     }
 

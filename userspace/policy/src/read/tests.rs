@@ -83,11 +83,6 @@ fn blocks_of_later_versions_say_so() {
         let got = error(&rule(&format!("what: {{ {block}: {{ a: b }} }}")));
         assert!(got.contains("not in this version"), "{got}");
     }
-    let got = error(&rule("what: { http: { status: 200 } }"));
-    assert!(
-        got.contains("`status` of http is not in this version"),
-        "{got}"
-    );
 }
 
 #[test]

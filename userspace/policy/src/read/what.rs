@@ -30,6 +30,9 @@ pub(crate) fn read_duration(text: &str) -> Option<Duration> {
     number.checked_mul(seconds).map(Duration::from_secs)
 }
 
+/// Statuses that an answer of HTTP can have (RFC 9110 section 15).
+pub(crate) const STATUSES: RangeInclusive<u16> = 100..=599;
+
 const EFFECTS: &[(&str, Effect)] = &[
     ("read", Effect::Read),
     ("write", Effect::Write),
@@ -212,6 +215,10 @@ impl Reader<'_> {
             method,
             path,
             header: self.named_globs(fields.find("header"), Parts::One),
+            status: fields
+                .find("status")
+                .map(|n| self.statuses(n))
+                .unwrap_or_default(),
         }
     }
 
@@ -244,6 +251,33 @@ impl Reader<'_> {
             }
         }
         methods
+    }
+
+    fn statuses(&mut self, node: &Node) -> Vec<RangeInclusive<u16>> {
+        let values = self.values(node);
+        values
+            .iter()
+            .filter_map(|value| self.status(value))
+            .collect()
+    }
+
+    fn status(&mut self, node: &Node) -> Option<RangeInclusive<u16>> {
+        let (text, quoted) = match &node.value {
+            Value::Scalar { text, quoted } => (text.as_str(), *quoted),
+            Value::List(_) | Value::Map(_) => ("", false),
+        };
+        let number = text.parse().ok().filter(|code| STATUSES.contains(code));
+        let lower = text.to_ascii_lowercase();
+        let fix = match (status_class(text), number, status_class(&lower)) {
+            (Some(class), _, _) => return Some(class),
+            (None, Some(code), _) if !quoted && text.len() == 3 => return Some(code..=code),
+            (None, Some(code), _) => format!("without quotes, three digits: {code}"),
+            (None, None, Some(_)) => format!("in lower case: `{lower}`"),
+            (None, None, None) => "100 to 599, a class `5xx`, or a list of them".to_owned(),
+        };
+        let message = format!("`{}` is no status", short(text));
+        self.complaints.error_with_fix(node.span, message, fix);
+        None
     }
 
     fn postgres(&mut self, node: &Node) -> Postgres {
@@ -302,4 +336,11 @@ impl Reader<'_> {
                 .collect(),
         }
     }
+}
+
+/// `5xx`: all statuses that begin with a digit (RFC 9110 section 15).
+fn status_class(text: &str) -> Option<RangeInclusive<u16>> {
+    let first: u16 = text.strip_suffix("xx")?.parse().ok()?;
+    let from = first.checked_mul(100)?;
+    (text.len() == 3 && STATUSES.contains(&from)).then(|| from..=from.saturating_add(99))
 }

@@ -103,6 +103,7 @@ pub(crate) fn operation(statement: &str) -> EventKind {
 pub(crate) fn verdict(operation: u64, decision: Decision) -> EventKind {
     EventKind::Verdict {
         operation,
+        status: None,
         verdict: decision.word().to_owned(),
         because: Box::new(Verdict {
             decision,
