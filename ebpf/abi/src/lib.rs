@@ -19,11 +19,11 @@ pub use event::{
     hook, reason,
 };
 pub use identity::{Member, ProcessKey, ProcessTag, Runner, runner, tag};
-pub use socket::{FlowKey, Origin, SocketTag, kind};
+pub use socket::{FlowKey, HandedIn, Origin, SocketTag, kind};
 pub use state::{Counter, STATE_OPEN_WHEN_DOWN, State};
 
 /// Names the layout of everything in this crate; raised with every change of it.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Processes of all jobs that can be members at the same time.
 pub const PROCESSES_MAX: u32 = 65_536;
@@ -31,6 +31,8 @@ pub const PROCESSES_MAX: u32 = 65_536;
 pub const RUNNERS_MAX: usize = 4_096;
 /// Redirected connections that wait for the proxy's accept, and datagram sockets, at a time.
 pub const FLOWS_MAX: usize = 65_536;
+/// Streams that were handed in to jobs, between two looks of the daemon, which ends them.
+pub const HANDED_IN_MAX: usize = 1_024;
 /// Bytes of the ring buffer of events: a power of two, and a multiple of the page size.
 pub const EVENTS_BYTES: usize = 4 << 20;
 /// Deepest level below the root of cgroup v2 at which a runner's cgroup may be.

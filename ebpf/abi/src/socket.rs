@@ -77,6 +77,28 @@ pub struct Origin {
     pub tid: u32,
 }
 
+/// The value of HANDED_IN, by the cookie of the socket: a stream on which nothing leaves any more
+/// ([`kind::HANDED_IN`]). What was written on it waits in the kernel until the daemon ends it.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HandedIn {
+    /// Its own address.
+    pub local_ip: [u32; 4],
+    /// The address of the other end.
+    pub remote_ip: [u32; 4],
+    /// Its own port.
+    pub local_port: u16,
+    /// The port of the other end.
+    pub remote_port: u16,
+    /// `IPPROTO_...`
+    pub protocol: u32,
+    /// Index of the interface that it is bound to; 0 for none.
+    pub interface: u32,
+    /// Number of the network namespace, as `/proc/PID/ns/net` tells it.
+    pub netns: u32,
+}
+
+const _: () = assert!(size_of::<HandedIn>() == 48);
 const _: () = assert!(size_of::<SocketTag>() == 64);
 const _: () = assert!(size_of::<FlowKey>() == 32);
 const _: () = assert!(size_of::<Origin>() == 72);

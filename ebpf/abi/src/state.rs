@@ -57,11 +57,13 @@ pub enum Counter {
     Adopted = 9,
     /// Connections that passed untouched because the configuration says so while the daemon is away.
     PassedDown = 10,
+    /// Streams that were handed in and found HANDED_IN full.
+    LostHandedIn = 11,
 }
 
 impl Counter {
     /// All of them, in the order of their index, with the names that `sluice status` shows.
-    pub const ALL: [(Self, &'static str); 11] = [
+    pub const ALL: [(Self, &'static str); 12] = [
         (Self::Redirected, "redirected"),
         (Self::Resolved, "resolved"),
         (Self::Refused, "refused"),
@@ -73,6 +75,7 @@ impl Counter {
         (Self::LostSockets, "lost_sockets"),
         (Self::Adopted, "adopted"),
         (Self::PassedDown, "passed_down"),
+        (Self::LostHandedIn, "lost_handed_in"),
     ];
 
     /// Entries of STATS.

@@ -72,7 +72,7 @@ pub fn leaving(ctx: &SkBuffContext) -> i32 {
 /// sends it.
 #[inline(always)]
 fn nobodys(ctx: &SkBuffContext, sk: *mut c_void) -> i32 {
-    let Some(member) = handed_in::sender(sk) else {
+    let Some(member) = handed_in::sender(ctx, sk) else {
         return PASS;
     };
     let packet = parse(ctx).unwrap_or_default();

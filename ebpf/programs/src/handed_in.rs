@@ -4,19 +4,29 @@
 //! What leaves in softirq leaves in nobody's name: the current process is whoever ran last. A
 //! stream sends in softirq only while nobody has its lock, so a lock that is held means that the
 //! current process sends. A datagram of a socket that a process has is always sent by the current
-//! process. What was refused once is sent again by a timer, so the socket itself is shut.
+//! process. What was refused once is sent again by a timer, so the socket itself is shut, and the
+//! daemon is told to end it: what waits in it must not outlive these programs.
 
-use crate::decision::{DGRAM, STREAM};
+use crate::decision::{DGRAM, MAPPED, STREAM};
 use crate::lineage::active;
-use crate::maps::{PROCESSES, SOCKETS, STATE};
+use crate::maps::{HANDED_IN, PROCESSES, SOCKETS, STATE};
 use crate::membership::{current_process, of};
-use crate::offsets::{SOCK_FAMILY, SOCK_OWNED, SOCK_SOCKET, SOCK_TYPE, SOCKET_FILE, peek};
+use crate::offsets::{
+    NET_NUMBER, SOCK_FAMILY, SOCK_INTERFACE, SOCK_LOCAL_PORT, SOCK_LOCAL_V4, SOCK_LOCAL_V6,
+    SOCK_NET, SOCK_OWNED, SOCK_PROTOCOL, SOCK_REMOTE_PORT, SOCK_REMOTE_V4, SOCK_REMOTE_V6,
+    SOCK_SOCKET, SOCK_TYPE, SOCKET_FILE, peek,
+};
+use crate::report::{Refusal, count, refuse};
+use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::bpf_sock;
 use aya_ebpf::helpers::bpf_ktime_get_ns;
-use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_sk_fullsock};
+use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_probe_read_kernel, bpf_sk_fullsock};
+use aya_ebpf::programs::SkBuffContext;
 use core::ffi::c_void;
 use core::ptr::{addr_of, from_mut, read_volatile};
-use sluice_abi::{FAMILY_V4, FAMILY_V6, Member, STATE_OPEN_WHEN_DOWN, kind, tag};
+use sluice_abi::{
+    Counter, FAMILY_V4, FAMILY_V6, HandedIn, Member, STATE_OPEN_WHEN_DOWN, hook, kind, reason, tag,
+};
 
 /// `SOCK_RAW`
 const RAW: u32 = 3;
@@ -25,7 +35,7 @@ const LISTEN: u32 = 10;
 
 /// The member that sends a packet on a socket of no member; `None` where nobody's member does.
 #[inline(always)]
-pub fn sender(sk: *mut c_void) -> Option<Member> {
+pub fn sender(ctx: &SkBuffContext, sk: *mut c_void) -> Option<Member> {
     // SAFETY: the verifier checks that it is a socket.
     let sk: *mut bpf_sock = unsafe { bpf_sk_fullsock(sk.cast()) };
     if sk.is_null() {
@@ -54,7 +64,9 @@ pub fn sender(sk: *mut c_void) -> Option<Member> {
     }
     let member = current_member()?;
     if !datagram {
-        shut(sk.cast(), &member);
+        // SAFETY: a helper; the context is this program's own, and its socket is `sk`.
+        let cookie = unsafe { bpf_get_socket_cookie(ctx.as_ptr()) };
+        shut(sk.cast(), cookie, &stream(here), &member);
     }
     Some(member)
 }
@@ -90,15 +102,32 @@ pub fn sent(sk: *mut c_void) -> Option<()> {
     let here = address(sk.cast());
     let family: u16 = peek(here, &SOCK_FAMILY);
     let internet = family == u16::from(FAMILY_V4) || family == u16::from(FAMILY_V6);
-    if internet && u32::from(peek::<u16>(here, &SOCK_TYPE)) == STREAM {
-        shut(sk, &member);
+    if !internet || u32::from(peek::<u16>(here, &SOCK_TYPE)) != STREAM {
+        return None;
     }
+    let stream = stream(here);
+    // SAFETY: a helper; the verifier checks that it is a socket.
+    let cookie = unsafe { bpf_get_socket_cookie(sk) };
+    shut(sk, cookie, &stream, &member);
+    let what = Refusal {
+        hook: hook::EGRESS,
+        reason: reason::HANDED_IN,
+        ip: stream.remote_ip,
+        port: stream.remote_port,
+        family: u32::from(family),
+        socket_type: STREAM,
+        protocol: stream.protocol,
+    };
+    refuse(member, what);
     Some(())
 }
 
-/// Lets nothing leave the socket any more.
+/// Lets nothing leave the socket any more, and asks the daemon to end it.
 #[inline(always)]
-fn shut(sk: *mut c_void, member: &Member) {
+fn shut(sk: *mut c_void, cookie: u64, stream: &HandedIn, member: &Member) {
+    if HANDED_IN.insert(cookie, *stream, 0).is_err() {
+        count(Counter::LostHandedIn);
+    }
     let known = SOCKETS.make(sk);
     if known.is_null() {
         return; // the next packet is refused by itself
@@ -108,6 +137,28 @@ fn shut(sk: *mut c_void, member: &Member) {
         (*known).member = *member;
         (*known).kind = kind::HANDED_IN;
     }
+}
+
+/// By what the daemon finds a stream.
+#[inline(always)]
+fn stream(here: u64) -> HandedIn {
+    let family: u16 = peek(here, &SOCK_FAMILY);
+    let v4 = family == u16::from(FAMILY_V4);
+    let net: u64 = peek(here, &SOCK_NET);
+    HandedIn {
+        local_ip: ip(v4, peek(here, &SOCK_LOCAL_V4), peek(here, &SOCK_LOCAL_V6)),
+        remote_ip: ip(v4, peek(here, &SOCK_REMOTE_V4), peek(here, &SOCK_REMOTE_V6)),
+        local_port: peek(here, &SOCK_LOCAL_PORT),
+        remote_port: u16::from_be(peek(here, &SOCK_REMOTE_PORT)),
+        protocol: u32::from(peek::<u16>(here, &SOCK_PROTOCOL)),
+        interface: peek(here, &SOCK_INTERFACE),
+        netns: peek(net, &NET_NUMBER),
+    }
+}
+
+#[inline(always)]
+fn ip(v4: bool, of_v4: u32, of_v6: [u32; 4]) -> [u32; 4] {
+    if v4 { [0, 0, MAPPED, of_v4] } else { of_v6 }
 }
 
 /// The socket as a number: the verifier allows no arithmetic on its pointer, and what a helper

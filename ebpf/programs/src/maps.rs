@@ -7,8 +7,8 @@ use aya_ebpf::macros::btf_map;
 use core::ffi::c_void;
 use core::ptr::{from_ref, null, null_mut};
 use sluice_abi::{
-    Counter, EVENTS_BYTES, EventHead, FLOWS_MAX, FlowKey, Origin, PROCESSES_MAX, ProcessKey,
-    ProcessTag, RUNNERS_MAX, Runner, SocketTag, State,
+    Counter, EVENTS_BYTES, EventHead, FLOWS_MAX, FlowKey, HANDED_IN_MAX, HandedIn, Origin,
+    PROCESSES_MAX, ProcessKey, ProcessTag, RUNNERS_MAX, Runner, SocketTag, State,
 };
 
 /// Who is a member. Never LRU: an evicted entry would be a process that got away.
@@ -22,6 +22,10 @@ pub static RUNNERS: HashMap<u64, Runner, RUNNERS_MAX> = HashMap::new();
 /// Flows between the client's connect and the proxy's accept.
 #[btf_map]
 pub static FLOWS: HashMap<FlowKey, Origin, FLOWS_MAX> = HashMap::new();
+
+/// Streams that were handed in, by socket cookie, until the daemon ends them.
+#[btf_map]
+pub static HANDED_IN: HashMap<u64, HandedIn, HANDED_IN_MAX> = HashMap::new();
 
 /// The switch between deny and redirect.
 #[btf_map]

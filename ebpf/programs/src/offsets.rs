@@ -92,6 +92,26 @@ offsets! {
     SOCK_TYPE;
     /// `sock.__sk_common.skc_family`
     SOCK_FAMILY;
+    /// `sock.sk_protocol`
+    SOCK_PROTOCOL;
+    /// `sock.__sk_common.skc_rcv_saddr`
+    SOCK_LOCAL_V4;
+    /// `sock.__sk_common.skc_daddr`
+    SOCK_REMOTE_V4;
+    /// `sock.__sk_common.skc_v6_rcv_saddr`
+    SOCK_LOCAL_V6;
+    /// `sock.__sk_common.skc_v6_daddr`
+    SOCK_REMOTE_V6;
+    /// `sock.__sk_common.skc_num`, in host order
+    SOCK_LOCAL_PORT;
+    /// `sock.__sk_common.skc_dport`, in network order
+    SOCK_REMOTE_PORT;
+    /// `sock.__sk_common.skc_bound_dev_if`
+    SOCK_INTERFACE;
+    /// `sock.__sk_common.skc_net.net`
+    SOCK_NET;
+    /// `net.ns.inum`
+    NET_NUMBER;
     /// `sock.sk_socket`
     SOCK_SOCKET;
     /// `socket.file`

@@ -49,6 +49,13 @@ impl Bpffs {
         Ok(pins)
     }
 
+    /// Where an instance pinned a map.
+    pub(crate) fn map_at(state: &Path, name: &str) -> PathBuf {
+        let mount = state.join("bpf");
+        let is_new = false;
+        Self { mount, is_new }.maps().join(name)
+    }
+
     fn version(&self) -> PathBuf {
         self.mount.join(format!("v{}", sluice_abi::VERSION))
     }

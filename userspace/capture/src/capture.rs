@@ -17,23 +17,28 @@ use crate::cgroup::{id_of, level_of};
 use crate::error::CaptureError;
 use crate::event::decode;
 use crate::gate::{Gate, Listeners, boot_ns};
+use crate::handed_in::{self, HandedInMap};
 use crate::hooks::{self, Attached, Hook};
 use crate::origin::{flow_key, netns_cookie, told};
 use crate::plain::Plain;
 use crate::{mountinfo, object, offsets};
 
 /// Maps that outlive the daemon. SCRATCH and the programs' own constants do not need to.
-const PINNED_MAPS: [&str; 7] = [
+const PINNED_MAPS: [&str; 8] = [
     "PROCESSES",
     "RUNNERS",
     "SOCKETS",
     "FLOWS",
+    "HANDED_IN",
     "STATE",
     "STATS",
     "EVENTS",
 ];
 /// The most events that one [`Capture::drain`] gives; the rest waits for the next.
 pub const DRAIN_MAX: usize = 65_536;
+
+/// Streams that can be handed in to jobs between two calls of [`Capture::end_handed_in`].
+pub const HANDED_IN_MAX: usize = sluice_abi::HANDED_IN_MAX;
 
 /// Processes of all jobs that are usually let be members at the same time.
 pub const MEMBERS_MAX: u32 = sluice_abi::PROCESSES_MAX;
@@ -62,6 +67,7 @@ pub struct Capture {
     stats: PerCpuArray<MapData, u64>,
     events: Mutex<Ring>,
     gate: Mutex<Gate>,
+    handed_in: Mutex<HandedIn>,
     attached: Vec<Attached>,
     cgroup_root: PathBuf,
     netns: u64,
@@ -74,6 +80,12 @@ pub struct Capture {
 /// The ring buffer, and how many losses were told of already.
 struct Ring {
     buffer: RingBuf<MapData>,
+    told_lost: u64,
+}
+
+/// Streams to end, and how many that did not fit were told of already.
+struct HandedIn {
+    streams: HandedInMap,
     told_lost: u64,
 }
 
@@ -134,6 +146,10 @@ impl Capture {
                 told_lost: 0,
             }),
             gate: Mutex::new(gate),
+            handed_in: Mutex::new(HandedIn {
+                streams: typed(&mut object, "HANDED_IN")?,
+                told_lost: 0,
+            }),
             attached,
             cgroup_root,
             netns,
@@ -155,6 +171,7 @@ impl Capture {
     ) -> Result<(), E> {
         let _lock = lock(state)?;
         before()?;
+        handed_in::end_left(state)?;
         let removed = Bpffs::remove_at(state);
         Ok(removed.map_err(CaptureError::host("could not remove the pins", state))?)
     }
@@ -287,6 +304,22 @@ impl Capture {
         Ok(old.iter().filter(|key| flows.remove(key).is_ok()).count())
     }
 
+    /// Ends the streams that were connected outside of every job and on which a member wrote:
+    /// nothing leaves them as long as the programs act, and what waits in them must not leave
+    /// later. Gives how many could not be ended; of more than [`HANDED_IN_MAX`] between two calls
+    /// the rest cannot.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn end_handed_in(&self) -> Result<u64, CaptureError> {
+        let mut handed_in = self.handed_in.lock();
+        let withstood = handed_in::end(&mut handed_in.streams)?;
+        let lost = self.counter(Counter::LostHandedIn);
+        let news = lost.saturating_sub(handed_in.told_lost);
+        handed_in.told_lost = lost;
+        Ok(withstood.saturating_add(news))
+    }
+
     /// Whether connections of this job wait for the proxy's accept.
     #[must_use]
     pub fn has_flows(&self, job: JobTag) -> bool {
@@ -342,6 +375,16 @@ impl Drop for Capture {
         if self.keep_on_drop {
             let _ = self.close_gate();
             return;
+        }
+        match self.end_handed_in() {
+            Ok(0) => {}
+            Ok(withstood) => tracing::warn!(
+                withstood,
+                "what jobs wrote on connections of others may leave now"
+            ),
+            Err(error) => {
+                tracing::warn!(%error, "what jobs wrote on connections of others may leave now");
+            }
         }
         let _ = self.gate.lock().rest();
         self.attached.iter().for_each(Attached::detach);

@@ -1,4 +1,5 @@
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::process::{Child, Command};
 
 use super::*;
@@ -38,7 +39,12 @@ impl Running {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let program = directory.path().join("waits");
-        std::fs::copy("/bin/sleep", &program).unwrap();
+        // By a process of its own: a child that another test starts meanwhile would have the file
+        // open for writing until it executes, and what is open for writing does not run.
+        let copied = Command::new("/bin/cp")
+            .args([Path::new("/bin/sleep"), &program])
+            .status();
+        assert!(copied.unwrap().success());
         Self {
             // spawn() is back when the child has executed.
             child: Command::new(&program).arg("600").spawn().unwrap(),

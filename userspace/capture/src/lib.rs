@@ -16,6 +16,7 @@ mod error;
 mod event;
 mod found;
 mod gate;
+mod handed_in;
 mod hooks;
 mod link;
 mod members;
@@ -25,7 +26,7 @@ mod offsets;
 mod origin;
 mod plain;
 
-pub use capture::{Capture, DRAIN_MAX, MEMBERS_MAX, Options, Root};
+pub use capture::{Capture, DRAIN_MAX, HANDED_IN_MAX, MEMBERS_MAX, Options, Root};
 pub use cgroup::JobCgroup;
 pub use digests::{ImageDigests, MAX_DIGESTS, MAX_IMAGE_BYTES};
 pub use error::CaptureError;

@@ -7,7 +7,7 @@ use crate::error::CaptureError;
 const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
 /// (global of the programs, struct, member). The programs' side is `ebpf/programs/src/offsets.rs`.
-pub(crate) const OFFSETS: [(&str, &str, &str); 39] = [
+pub(crate) const OFFSETS: [(&str, &str, &str); 49] = [
     ("TASK_GROUP_LEADER", "task_struct", "group_leader"),
     ("TASK_START_BOOTTIME", "task_struct", "start_boottime"),
     ("TASK_TGID", "task_struct", "tgid"),
@@ -45,6 +45,16 @@ pub(crate) const OFFSETS: [(&str, &str, &str); 39] = [
     ("SOCK_OWNED", "sock", "sk_lock.owned"),
     ("SOCK_TYPE", "sock", "sk_type"),
     ("SOCK_FAMILY", "sock", "__sk_common.skc_family"),
+    ("SOCK_PROTOCOL", "sock", "sk_protocol"),
+    ("SOCK_LOCAL_V4", "sock", "__sk_common.skc_rcv_saddr"),
+    ("SOCK_REMOTE_V4", "sock", "__sk_common.skc_daddr"),
+    ("SOCK_LOCAL_V6", "sock", "__sk_common.skc_v6_rcv_saddr"),
+    ("SOCK_REMOTE_V6", "sock", "__sk_common.skc_v6_daddr"),
+    ("SOCK_LOCAL_PORT", "sock", "__sk_common.skc_num"),
+    ("SOCK_REMOTE_PORT", "sock", "__sk_common.skc_dport"),
+    ("SOCK_INTERFACE", "sock", "__sk_common.skc_bound_dev_if"),
+    ("SOCK_NET", "sock", "__sk_common.skc_net.net"),
+    ("NET_NUMBER", "net", "ns.inum"),
     ("SOCK_SOCKET", "sock", "sk_socket"),
     ("SOCKET_FILE", "socket", "file"),
 ];

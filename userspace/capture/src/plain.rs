@@ -4,8 +4,8 @@ use std::mem::{MaybeUninit, size_of};
 
 use aya::Pod;
 use sluice_abi::{
-    AdoptedEvent, EventHead, ExecEvent, ExitEvent, FlowKey, ForkEvent, Origin, ProcessKey,
-    ProcessTag, RefusedEvent, Runner, State,
+    AdoptedEvent, EventHead, ExecEvent, ExitEvent, FlowKey, ForkEvent, HandedIn, Origin,
+    ProcessKey, ProcessTag, RefusedEvent, Runner, State,
 };
 
 /// Integers only, without padding: any bytes are a value.
@@ -38,6 +38,7 @@ integers!(
     ExitEvent,
     FlowKey,
     ForkEvent,
+    HandedIn,
     Origin,
     ProcessKey,
     ProcessTag,

@@ -145,8 +145,14 @@ impl Kernel {
         // Taken before the table is free: whoever finds nothing to take in can wait for us.
         let recording = self.recording.read();
         drop(table);
+        let handed_in = refused
+            .iter()
+            .any(|(_, refusal, _)| refusal.reason == "handed_in");
         for (actor, refusal, lineage) in refused {
             self.record(&actor, refusal, &lineage);
+        }
+        if handed_in {
+            self.end_handed_in();
         }
         drop(recording);
     }
@@ -256,9 +262,26 @@ impl Kernel {
         }
     }
 
+    /// What a job wrote on a connection that is not its own waits in it: it must not leave when
+    /// nobody drops it any more.
+    fn end_handed_in(&self) {
+        let detail = match self.capture.end_handed_in() {
+            Ok(0) => return,
+            Ok(count) => format!(
+                "{count} connections that were handed in to jobs could not be ended (the log says \
+                 why): what jobs wrote on them may leave once the kernel programs are removed"
+            ),
+            Err(error) => format!("connections that were handed in to jobs are not ended: {error}"),
+        };
+        tracing::error!("{detail}");
+        let open = self.capture.is_open();
+        self.note(Note::Status { open, detail });
+    }
+
     /// Forgets what is over.
     fn sweep(&self) {
         self.note_the_rest();
+        self.end_handed_in();
         let grace = u64::try_from(GRACE.as_nanos()).unwrap_or(u64::MAX);
         let before = since_boot().saturating_sub(grace);
         self.table.lock().forget_exited(before);

@@ -7,13 +7,17 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 
 use std::os::unix::process::CommandExt as _;
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use sluice_capture::{Capture, JobCgroup, Root, cgroup};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use sluice_capture::{Capture, HANDED_IN_MAX, JobCgroup, Root, cgroup};
 use sluice_flow::kernel::JobTag;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use crate::harness::{Bench, PATIENCE, command, options, possible, results, unique};
+use crate::harness::{Bench, PATIENCE, command, options, possible, results, spawn_in, unique};
 use crate::member::{outcome, say};
 
 /// The acts of this file.
@@ -32,6 +36,13 @@ pub(crate) fn act(words: &[&str]) {
                 own(fd.parse().unwrap()).send_to(b"word", &target.into()),
             ));
         }
+        ["send-on-each", fds] => {
+            for fd in fds.split(',') {
+                own(fd.parse().unwrap()).send(b"word").unwrap();
+            }
+            say("ok");
+        }
+        ["elsewhere", cgroup] => elsewhere(Path::new(cgroup)),
         ["agent", fd] => agent(fd.parse().unwrap()),
         ["accept-on", fd] => {
             let (taken, _) = own(fd.parse().unwrap()).accept().unwrap();
@@ -57,6 +68,21 @@ fn agent(fd: RawFd) {
     results(child.spawn().unwrap()).iter().for_each(say);
 }
 
+/// A connection in a network namespace of its own, and a member that it is handed in to.
+fn elsewhere(cgroup: &Path) {
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    let up = Command::new("ip")
+        .args(["link", "set", "lo", "up"])
+        .status();
+    assert!(up.unwrap().success());
+    let (client, end) = connected(None);
+    let act = format!("send-on {} 0", client.as_raw_fd());
+    results(spawn_in(cgroup, &act)).iter().for_each(say);
+    std::io::stdin().read_exact(&mut [0; 2]).unwrap();
+    say(outcome(client.send(b"word")));
+    nothing_came(&end);
+}
+
 /// A socket that children inherit.
 fn outside(domain: Domain, kind: Type, protocol: Option<Protocol>) -> Socket {
     Socket::new_raw(domain, kind, protocol).unwrap()
@@ -64,15 +90,24 @@ fn outside(domain: Domain, kind: Type, protocol: Option<Protocol>) -> Socket {
 
 /// A connection that was made outside, and its other end.
 fn connected(protocol: Option<Protocol>) -> (Socket, TcpStream) {
-    let server = TcpListener::bind("127.9.9.9:0").unwrap();
-    let client = outside(Domain::IPV4, Type::STREAM, protocol);
-    client
-        .connect(&server.local_addr().unwrap().into())
-        .unwrap();
+    connected_at("127.9.9.9:0", Domain::IPV4, protocol)
+}
+
+fn connected_at(server: &str, domain: Domain, protocol: Option<Protocol>) -> (Socket, TcpStream) {
+    let server = TcpListener::bind(server).unwrap();
+    let mut target = server.local_addr().unwrap();
+    if let (SocketAddr::V4(v4), Domain::IPV6) = (target, domain) {
+        target = SocketAddr::from((v4.ip().to_ipv6_mapped(), v4.port()));
+    }
+    let client = outside(domain, Type::STREAM, protocol);
+    client.connect(&target.into()).unwrap();
     let (end, _) = server.accept().unwrap();
     end.set_read_timeout(Some(PATIENCE)).unwrap();
     (client, end)
 }
+
+/// TCP sends again what got no answer after 0.2, 0.6 and 1.4 s.
+const TCP_TRIES_AGAIN: Duration = Duration::from_secs(2);
 
 /// What came to the other end, without a wait.
 fn nothing_came(end: &TcpStream) {
@@ -132,8 +167,95 @@ fn what_is_kept_for_later_on_a_connection_from_outside_does_not_leave_later() {
     let mut word = [0; 4];
     end.read_exact(&mut word).unwrap();
     assert_eq!(bench.member(&act), ["ok"]);
-    dropped(&bench, 1);
+    dropped(&bench, 2);
     nothing_came(&end);
+    told(&bench);
+}
+
+#[test]
+fn what_waits_in_a_connection_from_outside_does_not_outlive_the_gate() {
+    for (server, domain) in [
+        ("127.9.9.9:0", Domain::IPV4),
+        ("127.9.9.9:0", Domain::IPV6),
+        ("[::1]:0", Domain::IPV6),
+    ] {
+        let Some(bench) = Bench::open() else { return };
+        let (client, end) = connected_at(server, domain, None);
+        let (gone, other_end) = connected_at(server, domain, None);
+        for socket in [&client, &gone] {
+            let act = format!("send-on {} 0", socket.as_raw_fd());
+            assert_eq!(bench.member(&act), ["ok"], "{server} {domain:?}");
+        }
+        drop(gone); // it stays in the kernel, with what waits
+        assert_eq!(bench.capture.end_handed_in().unwrap(), 0);
+        let sent = client.send(b"word").unwrap_err();
+        assert_eq!(sent.kind(), ErrorKind::ConnectionAborted);
+        drop(bench);
+        nothing_comes(&end);
+        nothing_came(&other_end);
+    }
+}
+
+#[test]
+fn an_end_of_the_gate_ends_what_was_not_ended_before() {
+    let Some(bench) = Bench::open() else { return };
+    let end = written_on(bench.cgroup.path());
+    drop(bench);
+    nothing_comes(&end);
+}
+
+/// The other end of a connection from outside on which a member wrote.
+pub(crate) fn written_on(cgroup: &Path) -> TcpStream {
+    let (client, end) = connected(None);
+    let act = format!("send-on {} 0", client.as_raw_fd());
+    assert_eq!(results(spawn_in(cgroup, &act)), ["ok"]);
+    end
+}
+
+/// What waits in the kernel did not come when TCP tried again.
+pub(crate) fn nothing_comes(end: &TcpStream) {
+    std::thread::sleep(TCP_TRIES_AGAIN);
+    nothing_came(end);
+}
+
+#[test]
+fn a_connection_of_another_network_namespace_is_ended_there() {
+    let Some(bench) = Bench::open() else { return };
+    let act = format!("elsewhere {}", bench.cgroup.path().display());
+    let mut outsider = command(&act).stdin(Stdio::piped()).spawn().unwrap();
+    dropped(&bench, 1);
+    while bench.capture.has_members(bench.job).unwrap() {
+        std::thread::yield_now();
+    }
+    assert_eq!(bench.capture.end_handed_in().unwrap(), 0);
+    outsider.stdin.take().unwrap().write_all(b"go").unwrap();
+    assert_eq!(
+        results(outsider),
+        ["ok", &format!("errno {}", libc::ECONNABORTED)]
+    );
+}
+
+#[test]
+fn more_connections_from_outside_than_can_be_remembered_are_told_of() {
+    let fit = u64::try_from(HANDED_IN_MAX).unwrap();
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+    for (more, withstood) in [(0, 0), (1, 1)] {
+        let Some(bench) = Bench::open() else { return };
+        let connections: Vec<_> = (0..fit + more).map(|_| connected(None)).collect();
+        let fds = connections
+            .iter()
+            .map(|(client, _)| client.as_raw_fd().to_string());
+        let fds: Vec<_> = fds.collect();
+        let act = format!("send-on-each {}", fds.join(","));
+        assert_eq!(bench.member(&act), ["ok"]);
+        assert_eq!(bench.stat("lost_handed_in"), more);
+        assert_eq!(bench.capture.end_handed_in().unwrap(), withstood);
+        assert_eq!(bench.capture.end_handed_in().unwrap(), 0, "told once");
+        for (_, end) in &connections {
+            nothing_came(end);
+        }
+    }
 }
 
 #[test]

@@ -201,7 +201,9 @@ fn leftovers_of_a_killed_instance_can_be_removed() {
         results(spawn_in(group.path(), "connect 127.9.9.9:8080")),
         ["EPERM"]
     );
+    let from_outside = crate::handed_in::written_on(group.path());
     Capture::remove_leftovers(state.path(), || Ok::<_, CaptureError>(())).unwrap();
+    crate::handed_in::nothing_comes(&from_outside);
     let server = std::net::TcpListener::bind("127.9.9.9:0").unwrap();
     let target = server.local_addr().unwrap();
     // The links go when the kernel gets to them.
