@@ -18,6 +18,7 @@ use sluice_evasion::{
     CLOSED, Giver, Kind, Patient, Sink, direct_to, outcome, refusals, vector_line,
 };
 use sluice_harness::{Sluice, cannot_capture, skipped};
+use socket2::{Domain, Protocol, Socket, Type};
 
 /// TCP sends again what got no answer after 0.2, 0.6 and 1.4 s: by then the gate is gone.
 const TCP_TRIES_AGAIN: Duration = Duration::from_secs(2);
@@ -124,4 +125,24 @@ fn a_connection_that_is_standard_output() {
     told(&sluice);
     std::thread::sleep(TCP_TRIES_AGAIN);
     assert_eq!(server.heard(), Vec::<String>::new());
+}
+
+/// Nobody can end MPTCP from outside: then the record says what may still leave.
+#[test]
+fn a_connection_that_cannot_be_ended_is_told_of() {
+    const NAME: &str = "a_connection_that_cannot_be_ended_is_told_of";
+    if let Some(why) = cannot_capture() {
+        return skipped(NAME, why);
+    }
+    let Ok(mptcp) = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::MPTCP)) else {
+        return skipped(NAME, "this kernel makes no MPTCP socket");
+    };
+    let (server, sluice) = (Patient::open().unwrap(), Sluice::new().unwrap());
+    mptcp.connect(&server.address().into()).unwrap();
+    let line = ["/bin/echo", "word-on"];
+    let mut run = sluice.run_command(CLOSED, &["--quiet"], &line).unwrap();
+    run.stdout(OwnedFd::from(mptcp)).status().unwrap();
+    told(&sluice);
+    let notes = sluice.ask(&["store", "notes"]).unwrap();
+    assert!(notes.contains("could not be ended"), "{notes}");
 }

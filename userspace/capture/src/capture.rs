@@ -376,15 +376,12 @@ impl Drop for Capture {
             let _ = self.close_gate();
             return;
         }
-        match self.end_handed_in() {
-            Ok(0) => {}
-            Ok(withstood) => tracing::warn!(
-                withstood,
+        let withstood = self.end_handed_in();
+        if !matches!(withstood, Ok(0)) {
+            tracing::warn!(
+                ?withstood,
                 "what jobs wrote on connections of others may leave now"
-            ),
-            Err(error) => {
-                tracing::warn!(%error, "what jobs wrote on connections of others may leave now");
-            }
+            );
         }
         let _ = self.gate.lock().rest();
         self.attached.iter().for_each(Attached::detach);

@@ -65,6 +65,7 @@ pub(crate) fn end_left(state: &Path) -> Result<(), CaptureError> {
 /// Ends one stream, in its own network namespace. It is none that it is gone.
 fn end_one(cookie: u64, stream: &HandedIn) -> io::Result<()> {
     let namespace = namespace(stream.netns)?;
+    // On a thread of its own, as it may go into another namespace.
     let destroyed = std::thread::scope(|scope| {
         let destroy = || {
             if let Some(namespace) = &namespace {
@@ -72,9 +73,10 @@ fn end_one(cookie: u64, stream: &HandedIn) -> io::Result<()> {
             }
             destroy(cookie, stream)
         };
-        scope.spawn(destroy).join()
+        let thread = std::thread::Builder::new().spawn_scoped(scope, destroy);
+        thread.map(std::thread::ScopedJoinHandle::join)
     });
-    match destroyed {
+    match destroyed? {
         Ok(Ok(()) | Err(Errno::ENOENT)) => Ok(()),
         Ok(Err(errno)) => Err(errno.into()),
         Err(_) => Err(io::Error::other("the thread for it panicked")),

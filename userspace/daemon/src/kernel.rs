@@ -268,14 +268,13 @@ impl Kernel {
         let detail = match self.capture.end_handed_in() {
             Ok(0) => return,
             Ok(count) => format!(
-                "{count} connections that were handed in to jobs could not be ended (the log says \
-                 why): what jobs wrote on them may leave once the kernel programs are removed"
+                "of the connections that were handed in to jobs, {count} could not be ended (the \
+                 log says why): what jobs wrote there may leave once the kernel programs are gone"
             ),
             Err(error) => format!("connections that were handed in to jobs are not ended: {error}"),
         };
         tracing::error!("{detail}");
-        let open = self.capture.is_open();
-        self.note(Note::Status { open, detail });
+        self.note(Note::NotEnforced { detail });
     }
 
     /// Forgets what is over.

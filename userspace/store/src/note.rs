@@ -52,6 +52,11 @@ pub enum Note {
         /// How many.
         count: u64,
     },
+    /// Something that was to be enforced could not be.
+    NotEnforced {
+        /// What, and what it means.
+        detail: String,
+    },
     /// What is enforced changed.
     Status {
         /// Whether connections of jobs are let to the gate.

@@ -51,6 +51,7 @@ fn what(note: &Note) -> String {
             "{} of the kernel lost: lineages may not be complete",
             count(*lost, "event")
         ),
+        Note::NotEnforced { detail } => format!("not enforced: {detail}"),
         Note::Status { open: true, detail } => format!("the gate opened: {detail}"),
         Note::Status {
             open: false,
@@ -117,6 +118,12 @@ mod tests {
                 "3 refusals of no known job counted only; the last: sock_create",
             ),
             (Note::EventsLost { count: 1 }, "1 event of the kernel lost"),
+            (
+                Note::NotEnforced {
+                    detail: "this".to_owned(),
+                },
+                "not enforced: this",
+            ),
             (
                 Note::Status {
                     open: false,

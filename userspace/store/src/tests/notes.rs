@@ -46,6 +46,9 @@ fn one_of_each() -> Vec<Note> {
             count: 2,
         },
         Note::EventsLost { count: 9 },
+        Note::NotEnforced {
+            detail: "a connection of others stays".to_owned(),
+        },
         Note::Status {
             open: false,
             detail: "the probe did not come back".to_owned(),
@@ -75,13 +78,13 @@ fn notes_are_read_back_in_order_between_sessions_and_after_a_restart() {
         records.into_iter().map(|record| record.note).collect()
     };
     assert_eq!(plain(store.notes(usize::MAX).unwrap()), expected);
-    assert_eq!(plain(store.notes(2).unwrap()), expected[7..]);
+    assert_eq!(plain(store.notes(2).unwrap()), expected[8..]);
     let reader = Store::open_read(dir.path()).unwrap();
-    assert_eq!(plain(reader.notes(3).unwrap()), expected[6..]);
+    assert_eq!(plain(reader.notes(3).unwrap()), expected[7..]);
     drop(store);
     let report = verify(dir.path()).unwrap();
     assert!(report.is_whole(), "{report}");
-    assert_eq!(report.notes, 9);
+    assert_eq!(report.notes, 10);
 }
 
 #[test]
