@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use sluice_e2e::agent::Agent;
 use sluice_e2e::scene::{ALL, Lines, OPEN, SHUT, Scene, lines_of, stop, until};
-use sluice_e2e::{at, text, wait_until};
+use sluice_e2e::{at, text, wait_until, web};
 
 const SECRET: &str = "kX9mQ2vT7pL4wZ8c";
 const FORBIDDEN: &str = "HTTP/1.1 403";
@@ -136,6 +136,36 @@ fn after_a_crash_a_job_goes_on_with_what_the_kernel_knows() -> anyhow::Result<()
     stop(strict)?;
     stop(lenient)?;
     ensure!(jobs(&scene)?.is_empty(), "the new daemon does not end them");
+    Ok(())
+}
+
+#[test]
+fn what_was_refused_to_a_job_that_ended_without_a_daemon_names_it() -> anyhow::Result<()> {
+    let test = "what_was_refused_to_a_job_that_ended_without_a_daemon_names_it";
+    let Some(mut scene) = Scene::or_skip(test)? else {
+        return Ok(());
+    };
+    // At first the proxy's port is closed; a heartbeat later the kernel refuses, and tells.
+    let script = format!(
+        "asks() {{ curl -sS -m 5 -o /dev/null {}/open/; }}
+         echo here; while asks; do sleep 0.1; done; sleep 2; asks || exit 0",
+        web::url(&scene.web)
+    );
+    let (mut job, mut lines) = lines_of(scene.world.start_under_daemon(ALL, &script)?)?;
+    until(&mut lines, "here", 30)?;
+    let ids = jobs(&scene)?;
+    scene.daemon.kill();
+    job.wait()?;
+    scene.daemon = scene.world.daemon()?;
+    ensure!(jobs(&scene)?.is_empty(), "it goes on");
+    let mut refused = scene.world.sluice.sessions()?;
+    refused.retain(|session| text(session, "verdict") == "deny");
+    ensure!(!refused.is_empty(), "nothing is on record");
+    for session in &refused {
+        ensure!(ids == [text(session, "job.id")], "{session}");
+        let last = exes(session).pop();
+        ensure!(last.is_some_and(|exe| exe.ends_with("/curl")), "{session}");
+    }
     Ok(())
 }
 

@@ -136,6 +136,12 @@ impl Jobs {
     /// Everything that makes a job one: the proxy knows it under the policy that applies to it,
     /// the next daemon will, and what is in its cgroup is a member.
     pub(crate) fn prepare(&self, kept: &Kept, place: &Place) -> anyhow::Result<()> {
+        self.know(kept)?;
+        self.enforce(kept, place)
+    }
+
+    /// Makes it known: what is recorded of it names it.
+    pub(crate) fn know(&self, kept: &Kept) -> anyhow::Result<()> {
         let own = sources_of(kept);
         let set = self.policy_set(own.clone())?;
         note_policies(&self.store, Some(kept.job.id), &own)?;
@@ -147,7 +153,7 @@ impl Jobs {
             memory.keep(kept)?;
         }
         self.running.add(kept.tag, Arc::new(running));
-        self.enforce(kept, place)
+        Ok(())
     }
 
     /// From now on it can be ended.

@@ -25,27 +25,28 @@ pub(crate) struct Restored {
 }
 
 impl Jobs {
-    /// Takes over the jobs of before, and takes the runners in. Gives how many of them go on.
+    /// Takes over the jobs of before, and takes the runners in. Gives how many of them go on, and
+    /// those that ended meanwhile: known until what happened to them is on record.
     ///
     /// # Errors
     /// When a runner cannot be taken in, or the maps or the memory cannot be read. A job that
     /// cannot be taken over is said, and stays refused.
-    pub(crate) fn restore(&self, config: &Config) -> anyhow::Result<usize> {
+    pub(crate) fn restore(&self, config: &Config) -> anyhow::Result<(usize, Vec<Kept>)> {
         let before = match &self.memory {
             Some(memory) => memory.jobs()?,
             None => Vec::new(),
         };
         let mut runners: HashMap<JobId, Kept> = HashMap::new();
-        let mut live = 0;
+        let (mut live, mut over) = (0, Vec::new());
         for kept in before {
             match kept.place.clone() {
                 KeptPlace::Runner { .. } => {
                     runners.insert(kept.job.id, kept);
                 }
-                KeptPlace::Own { cgroup, by } => {
-                    let cgroup = self.alive(&kept, &cgroup, by)?;
-                    live += usize::from(cgroup.is_some_and(|cgroup| self.go_on(kept, cgroup, by)));
-                }
+                KeptPlace::Own { cgroup, by } => match self.alive(&kept, &cgroup, by)? {
+                    Some(cgroup) => live += usize::from(self.go_on(kept, cgroup, by)),
+                    None => over.push(kept),
+                },
             }
         }
         for runner in &config.runner {
@@ -61,7 +62,13 @@ impl Jobs {
             self.left_out(id, &kept)?;
         }
         self.clear_away_unknown()?;
-        Ok(live)
+        for kept in &over {
+            if let Err(error) = self.know(kept) {
+                let job = kept.job.id;
+                tracing::warn!(%job, "what was refused to it meanwhile has no name: {error:#}");
+            }
+        }
+        Ok((live, over))
     }
 
     /// The cgroup of a job that lives. What is left of one that has ended is cleared away.
@@ -89,7 +96,6 @@ impl Jobs {
             Err(_) => {}
         }
         tracing::info!(job = %id, name = %kept.job.name, "ended while the daemon was away");
-        self.forget(kept);
         Ok(None)
     }
 

@@ -178,7 +178,7 @@ impl TakenOver {
         let memory = memory(state, tenancy, capture)?;
         let (for_jobs, of_jobs) = (Arc::clone(capture), Arc::clone(store));
         let jobs = Jobs::new(state, config, for_jobs, of_jobs, memory.clone())?;
-        let going_on = jobs.restore(config)?;
+        let (going_on, over) = jobs.restore(config)?;
         let (table, known) = lineage(memory.as_ref())?;
         let kernel = Arc::new(Kernel::new(
             Arc::clone(capture),
@@ -195,6 +195,7 @@ impl TakenOver {
             lineage: known.is_some(),
             found: kernel.recover(known.unwrap_or_default())?,
         };
+        over.iter().for_each(|kept| jobs.forget(kept));
         Ok(Self {
             jobs,
             restored,
