@@ -1,6 +1,6 @@
 //! Puts an exec event together: the file of the new image, its path, its argument vector, the
-//! working directory. argv is read from the new mm, not from the caller's memory, so that what is told
-//! is what runs.
+//! working directory. argv is read from the new mm, not from the caller's memory, so that what is
+//! told is what runs.
 
 use crate::maps::{EVENTS, SCRATCH};
 use crate::offsets::{

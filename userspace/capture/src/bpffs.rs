@@ -14,13 +14,11 @@ use crate::mountinfo::is_mount_point;
 #[derive(Debug, Clone)]
 pub(crate) struct Bpffs {
     mount: PathBuf,
-    /// Nobody else had mounted it before.
-    pub(crate) is_new: bool,
 }
 
 impl Bpffs {
-    /// Mounts it, mode 0700, unless it is mounted.
-    pub(crate) fn at(state: &Path) -> Result<Self, CaptureError> {
+    /// Mounts it, mode 0700, unless it is mounted: whether it had to be is told with it.
+    pub(crate) fn at(state: &Path) -> Result<(Self, bool), CaptureError> {
         let point = state.join("bpf");
         private_directory(&point)?;
         let point = point.canonicalize().map_err(CaptureError::host(
@@ -40,20 +38,16 @@ impl Bpffs {
             .map_err(io::Error::from)
             .map_err(CaptureError::host("could not mount a bpffs", &point))?;
         }
-        let pins = Self {
-            mount: point,
-            is_new,
-        };
+        let pins = Self { mount: point };
         private_directory(&pins.links())?;
         private_directory(&pins.maps())?;
-        Ok(pins)
+        Ok((pins, is_new))
     }
 
     /// Where an instance pinned a map.
     pub(crate) fn map_at(state: &Path, name: &str) -> PathBuf {
         let mount = state.join("bpf");
-        let is_new = false;
-        Self { mount, is_new }.maps().join(name)
+        Self { mount }.maps().join(name)
     }
 
     fn version(&self) -> PathBuf {
@@ -103,8 +97,7 @@ impl Bpffs {
             Err(error) => return Err(error),
         };
         if is_mount_point(&mount) {
-            let is_new = false;
-            return Self { mount, is_new }.remove();
+            return Self { mount }.remove();
         }
         std::fs::remove_dir(&mount)
     }

@@ -17,7 +17,7 @@ use crate::cgroup::{id_of, level_of};
 use crate::error::CaptureError;
 use crate::event::decode;
 use crate::gate::{Gate, Listeners, boot_ns};
-use crate::handed_in::{self, HandedInMap};
+use crate::handed_in::HandedInStreams;
 use crate::hooks::{self, Attached, Hook};
 use crate::origin::{flow_key, netns_cookie, told};
 use crate::plain::Plain;
@@ -36,9 +36,6 @@ const PINNED_MAPS: [&str; 8] = [
 ];
 /// The most events that one [`Capture::drain`] gives; the rest waits for the next.
 pub const DRAIN_MAX: usize = 65_536;
-
-/// Streams that can be handed in to jobs between two calls of [`Capture::end_handed_in`].
-pub const HANDED_IN_MAX: usize = sluice_abi::HANDED_IN_MAX;
 
 /// Processes of all jobs that are usually let be members at the same time.
 pub const MEMBERS_MAX: u32 = sluice_abi::PROCESSES_MAX;
@@ -67,7 +64,7 @@ pub struct Capture {
     stats: PerCpuArray<MapData, u64>,
     events: Mutex<Ring>,
     gate: Mutex<Gate>,
-    handed_in: Mutex<HandedIn>,
+    pub(crate) handed_in: Mutex<HandedInStreams>,
     attached: Vec<Attached>,
     cgroup_root: PathBuf,
     netns: u64,
@@ -80,12 +77,6 @@ pub struct Capture {
 /// The ring buffer, and how many losses were told of already.
 struct Ring {
     buffer: RingBuf<MapData>,
-    told_lost: u64,
-}
-
-/// Streams to end, and how many that did not fit were told of already.
-struct HandedIn {
-    streams: HandedInMap,
     told_lost: u64,
 }
 
@@ -112,9 +103,9 @@ impl Capture {
         let lock = lock(&options.state)?;
         let cgroup_root = mountinfo::cgroup_root()?;
         let netns = netns_cookie()?;
-        let pins = Bpffs::at(&options.state)?;
+        let (pins, is_new) = Bpffs::at(&options.state)?;
         let started = Self::start_in(options, lock, cgroup_root, netns, pins.clone());
-        if started.is_err() && (pins.is_new || !options.keep_on_drop) {
+        if started.is_err() && (is_new || !options.keep_on_drop) {
             let _ = pins.remove();
         }
         started
@@ -146,10 +137,7 @@ impl Capture {
                 told_lost: 0,
             }),
             gate: Mutex::new(gate),
-            handed_in: Mutex::new(HandedIn {
-                streams: typed(&mut object, "HANDED_IN")?,
-                told_lost: 0,
-            }),
+            handed_in: Mutex::new(HandedInStreams::new(typed(&mut object, "HANDED_IN")?)),
             attached,
             cgroup_root,
             netns,
@@ -171,7 +159,7 @@ impl Capture {
     ) -> Result<(), E> {
         let _lock = lock(state)?;
         before()?;
-        handed_in::end_left(state)?;
+        HandedInStreams::end_left(state)?;
         let removed = Bpffs::remove_at(state);
         Ok(removed.map_err(CaptureError::host("could not remove the pins", state))?)
     }
@@ -304,22 +292,6 @@ impl Capture {
         Ok(old.iter().filter(|key| flows.remove(key).is_ok()).count())
     }
 
-    /// Ends the streams that were connected outside of every job and on which a member wrote:
-    /// nothing leaves them as long as the programs act, and what waits in them must not leave
-    /// later. Gives how many could not be ended; of more than [`HANDED_IN_MAX`] between two calls
-    /// the rest cannot.
-    ///
-    /// # Errors
-    /// When the map cannot be read.
-    pub fn end_handed_in(&self) -> Result<u64, CaptureError> {
-        let mut handed_in = self.handed_in.lock();
-        let withstood = handed_in::end(&mut handed_in.streams)?;
-        let lost = self.counter(Counter::LostHandedIn);
-        let news = lost.saturating_sub(handed_in.told_lost);
-        handed_in.told_lost = lost;
-        Ok(withstood.saturating_add(news))
-    }
-
     /// Whether connections of this job wait for the proxy's accept.
     #[must_use]
     pub fn has_flows(&self, job: JobTag) -> bool {
@@ -346,7 +318,7 @@ impl Capture {
         self.attached.iter().map(Attached::hook).collect()
     }
 
-    fn counter(&self, counter: Counter) -> u64 {
+    pub(crate) fn counter(&self, counter: Counter) -> u64 {
         let values = self.stats.get(&(counter as u32), 0);
         values.map_or(0, |values| {
             values

@@ -59,7 +59,7 @@ pub struct ImageDigests {
 impl Digests for ImageDigests {
     fn known(&self, image: &ImageFile) -> Option<String> {
         names_what_ran(image, wall_clock(image.executed), tick()).ok()?;
-        self.known.lock().get(&content(image)).cloned()
+        self.remembered(image)
     }
 
     fn digest(
@@ -69,7 +69,7 @@ impl Digests for ImageDigests {
         until: Instant,
     ) -> Result<String, NoDigest> {
         names_what_ran(image, wall_clock(image.executed), tick())?;
-        if let Some(digest) = self.known(image) {
+        if let Some(digest) = self.remembered(image) {
             return Ok(digest);
         }
         let (mut file, before) = open(process, image)?;
@@ -83,6 +83,10 @@ impl Digests for ImageDigests {
 }
 
 impl ImageDigests {
+    fn remembered(&self, image: &ImageFile) -> Option<String> {
+        self.known.lock().get(&content(image)).cloned()
+    }
+
     fn remember(&self, image: &ImageFile, digest: &str) {
         let mut known = self.known.lock();
         if known.len() >= MAX_DIGESTS {

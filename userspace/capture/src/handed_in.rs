@@ -4,6 +4,7 @@
 //!
 //! By `SOCK_DESTROY` of sock_diag(7), since Linux 4.5 with CONFIG_INET_DIAG_DESTROY.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd as _;
@@ -18,69 +19,117 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType};
 use nix::sys::socket::{recv, send, socket};
-use sluice_abi::HandedIn;
+use sluice_abi::{Counter, HandedIn};
 
 use crate::bpffs::Bpffs;
+use crate::capture::Capture;
 use crate::error::CaptureError;
 use crate::event::address;
 use crate::plain::Plain;
 
-/// Streams by the cookie of their socket.
-pub(crate) type HandedInMap = HashMap<MapData, u64, Plain<HandedIn>>;
+/// Streams that can be handed in to jobs between two calls of [`Capture::end_handed_in`].
+pub const HANDED_IN_MAX: usize = sluice_abi::HANDED_IN_MAX;
 
 const NAME: &str = "HANDED_IN";
 /// Room for the kernel's answer to one request: a header, a code, and the request again.
 const ANSWER_MAX: usize = 512;
 
-/// Ends all that the map has, and empties it. Gives how many could not be ended, and says why.
-pub(crate) fn end(map: &mut HandedInMap) -> Result<u64, CaptureError> {
-    let streams: Result<Vec<_>, MapError> = map.iter().collect();
-    let streams = streams.map_err(CaptureError::map(NAME))?;
-    let mut withstood = 0_u64;
-    for (cookie, Plain(stream)) in streams {
-        if let Err(error) = end_one(cookie, &stream) {
-            let to = address(stream.remote_ip, stream.remote_port);
-            tracing::error!(%to, %error, "a connection that was handed in to a job does not end");
-            withstood = withstood.saturating_add(1);
+/// The streams to end, by the cookie of their socket.
+pub(crate) struct HandedInStreams {
+    map: HashMap<MapData, u64, Plain<HandedIn>>,
+    /// How many that did not fit were told of already.
+    told_lost: u64,
+}
+
+impl Capture {
+    /// Ends the streams that were connected outside of every job and on which a member wrote:
+    /// nothing leaves them as long as the programs act, and what waits in them must not leave
+    /// later. Gives how many could not be ended; of more than [`HANDED_IN_MAX`] between two calls
+    /// the rest cannot.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn end_handed_in(&self) -> Result<u64, CaptureError> {
+        let mut streams = self.handed_in.lock();
+        let withstood = streams.end()?;
+        let lost = self.counter(Counter::LostHandedIn);
+        let news = lost.saturating_sub(streams.told_lost);
+        streams.told_lost = lost;
+        Ok(withstood.saturating_add(news))
+    }
+}
+
+impl HandedInStreams {
+    pub(crate) fn new(map: HashMap<MapData, u64, Plain<HandedIn>>) -> Self {
+        Self { map, told_lost: 0 }
+    }
+
+    /// Ends what an instance that is gone left behind in its state directory.
+    pub(crate) fn end_left(state: &Path) -> Result<(), CaptureError> {
+        let pin = Bpffs::map_at(state, NAME);
+        if !pin.exists() {
+            return Ok(());
         }
-        // It does nothing more on the socket; what is not there any more is no matter.
-        let _ = map.remove(&cookie);
+        let map = MapData::from_pin(&pin).map(Map::HashMap);
+        let map = map.and_then(HashMap::try_from);
+        Self::new(map.map_err(CaptureError::map(NAME))?).end()?;
+        Ok(())
     }
-    Ok(withstood)
-}
 
-/// The same for what an instance that is gone left behind in its state directory.
-pub(crate) fn end_left(state: &Path) -> Result<(), CaptureError> {
-    let pin = Bpffs::map_at(state, NAME);
-    if !pin.exists() {
-        return Ok(());
-    }
-    let map = MapData::from_pin(&pin).map(Map::HashMap);
-    let mut map = map
-        .and_then(HandedInMap::try_from)
-        .map_err(CaptureError::map(NAME))?;
-    end(&mut map).map(|_| ())
-}
-
-/// Ends one stream, in its own network namespace. It is none that it is gone.
-fn end_one(cookie: u64, stream: &HandedIn) -> io::Result<()> {
-    let namespace = namespace(stream.netns)?;
-    // On a thread of its own, as it may go into another namespace.
-    let destroyed = std::thread::scope(|scope| {
-        let destroy = || {
-            if let Some(namespace) = &namespace {
-                setns(namespace, CloneFlags::CLONE_NEWNET)?;
+    /// Ends all of them, and forgets them. Gives how many could not be ended, and logs why.
+    fn end(&mut self) -> Result<u64, CaptureError> {
+        let streams: Result<Vec<_>, MapError> = self.map.iter().collect();
+        let streams = streams.map_err(CaptureError::map(NAME))?;
+        let mut by_namespace: BTreeMap<u32, Vec<_>> = BTreeMap::new();
+        for (cookie, Plain(stream)) in streams {
+            let there = by_namespace.entry(stream.netns).or_default();
+            there.push((cookie, stream));
+        }
+        let mut withstood = 0_u64;
+        for (number, streams) in by_namespace {
+            withstood = withstood.saturating_add(end_in(number, &streams));
+            for (cookie, _) in streams {
+                // One that is not there any more is no matter.
+                let _ = self.map.remove(&cookie);
             }
-            destroy(cookie, stream)
-        };
-        let thread = std::thread::Builder::new().spawn_scoped(scope, destroy);
-        thread.map(std::thread::ScopedJoinHandle::join)
-    });
-    match destroyed? {
-        Ok(Ok(()) | Err(Errno::ENOENT)) => Ok(()),
-        Ok(Err(errno)) => Err(errno.into()),
-        Err(_) => Err(io::Error::other("the thread for it panicked")),
+        }
+        Ok(withstood)
     }
+}
+
+/// Ends streams of one network namespace. Gives how many could not be ended, and logs why.
+fn end_in(number: u32, streams: &[(u64, HandedIn)]) -> u64 {
+    let end_all = || -> io::Result<u64> {
+        if let Some(namespace) = namespace(number)? {
+            setns(namespace, CloneFlags::CLONE_NEWNET)?;
+        }
+        Ok(streams
+            .iter()
+            .map(|stream| u64::from(withstands(stream)))
+            .sum())
+    };
+    // On a thread of its own, as it may go into another namespace.
+    let ended = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, end_all)?;
+        let panicked = |_| io::Error::other("the thread for it panicked");
+        thread.join().map_err(panicked)?
+    });
+    ended.unwrap_or_else(|error| {
+        let count = streams.len();
+        tracing::error!(count, %error, "connections that were handed in to a job do not end");
+        u64::try_from(count).unwrap_or(u64::MAX)
+    })
+}
+
+/// Whether it could not be ended; it is no error that it was gone.
+fn withstands(stream: &(u64, HandedIn)) -> bool {
+    let error = match end_one(stream) {
+        Ok(()) | Err(Errno::ENOENT) => return false,
+        Err(error) => error,
+    };
+    let to = address(stream.1.remote_ip, stream.1.remote_port);
+    tracing::error!(%to, %error, "a connection that was handed in to a job does not end");
+    true
 }
 
 /// The namespace with this number; `None` for our own.
@@ -109,19 +158,17 @@ fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     entries.map(|entry| entry.path())
 }
 
-/// `SOCK_DESTROY` in the namespace of the calling thread.
-fn destroy(cookie: u64, stream: &HandedIn) -> Result<(), Errno> {
+/// `SOCK_DESTROY` of one, in the namespace of the calling thread.
+fn end_one((cookie, stream): &(u64, HandedIn)) -> Result<(), Errno> {
+    // One for each: no answer is taken for that of another.
     let netlink = socket(
         AddressFamily::Netlink,
         SockType::Datagram,
         SockFlag::SOCK_CLOEXEC,
         SockProtocol::NetlinkSockDiag,
     )?;
-    send(
-        netlink.as_raw_fd(),
-        &request(cookie, stream)?,
-        MsgFlags::empty(),
-    )?;
+    let request = request(*cookie, stream)?;
+    send(netlink.as_raw_fd(), &request, MsgFlags::empty())?;
     let mut answer = [0; ANSWER_MAX];
     let length = recv(netlink.as_raw_fd(), &mut answer, MsgFlags::empty())?;
     let answer = answer.get(..length).ok_or(Errno::EMSGSIZE)?;

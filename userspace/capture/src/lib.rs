@@ -26,11 +26,12 @@ mod offsets;
 mod origin;
 mod plain;
 
-pub use capture::{Capture, DRAIN_MAX, HANDED_IN_MAX, MEMBERS_MAX, Options, Root};
+pub use capture::{Capture, DRAIN_MAX, MEMBERS_MAX, Options, Root};
 pub use cgroup::JobCgroup;
 pub use digests::{ImageDigests, MAX_DIGESTS, MAX_IMAGE_BYTES};
 pub use error::CaptureError;
 pub use event::decode;
 pub use gate::Listeners;
+pub use handed_in::HANDED_IN_MAX;
 pub use hooks::Hook;
 pub use members::{lives, process_of};

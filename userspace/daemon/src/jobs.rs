@@ -136,24 +136,23 @@ impl Jobs {
     /// Everything that makes a job one: the proxy knows it under the policy that applies to it,
     /// the next daemon will, and what is in its cgroup is a member.
     pub(crate) fn prepare(&self, kept: &Kept, place: &Place) -> anyhow::Result<()> {
-        self.know(kept)?;
-        self.enforce(kept, place)
-    }
-
-    /// Makes it known: what is recorded of it names it.
-    pub(crate) fn know(&self, kept: &Kept) -> anyhow::Result<()> {
-        let own = sources_of(kept);
-        let set = self.policy_set(own.clone())?;
-        note_policies(&self.store, Some(kept.job.id), &own)?;
-        let (job, secrets) = (kept.job.clone(), kept.secrets.clone());
-        let policy = set.for_job(&job);
-        let running = RunningJob::new(job, policy, secrets, self.mask_key)?;
-        tie_names(&running, kept);
+        let running = self.running_job(kept)?;
+        note_policies(&self.store, Some(kept.job.id), &sources_of(kept))?;
         if let Some(memory) = &self.memory {
             memory.keep(kept)?;
         }
         self.running.add(kept.tag, Arc::new(running));
-        Ok(())
+        self.enforce(kept, place)
+    }
+
+    /// The job as the proxy and the record know it.
+    pub(crate) fn running_job(&self, kept: &Kept) -> anyhow::Result<RunningJob> {
+        let set = self.policy_set(sources_of(kept))?;
+        let (job, secrets) = (kept.job.clone(), kept.secrets.clone());
+        let policy = set.for_job(&job);
+        let running = RunningJob::new(job, policy, secrets, self.mask_key)?;
+        tie_names(&running, kept);
+        Ok(running)
     }
 
     /// From now on it can be ended.

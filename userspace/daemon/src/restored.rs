@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use sluice_capture::{JobCgroup, cgroup, lives};
 use sluice_flow::kernel::JobTag;
@@ -63,9 +64,12 @@ impl Jobs {
         }
         self.clear_away_unknown()?;
         for kept in &over {
-            if let Err(error) = self.know(kept) {
-                let job = kept.job.id;
-                tracing::warn!(%job, "what was refused to it meanwhile has no name: {error:#}");
+            match self.running_job(kept) {
+                Ok(running) => self.running.add(kept.tag, Arc::new(running)),
+                Err(error) => tracing::warn!(
+                    job = %kept.job.id,
+                    "what was refused to it meanwhile does not name it: {error:#}"
+                ),
             }
         }
         Ok((live, over))
